@@ -1,0 +1,265 @@
+//! Declarations + definitions + scope → [`Desired`]: what the files want, connection by connection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::connections::{Declaration, Declarations, Lifecycle};
+use super::node::Node;
+use super::project::Project;
+use super::spec::{LiteralSecrets, SpecReader};
+use super::template::{Lookup, Reference, Renderer, Scope, find_reference};
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::platform::model::{Definition, Kind};
+use crate::platform::object::natural_key;
+use crate::source::{Sources, Span};
+use crate::suggest;
+use crate::value::Value;
+
+/// One connection on one target, as the files want it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its address.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// The fields, without the kind's constants. References that are not known yet are [`Value::Unknown`].
+    pub spec: Value,
+    /// The spec as written: for places, and to render it again once references are known.
+    pub node: Arc<Node>,
+    /// Does the spec refer to other connections?
+    pub has_references: bool,
+    /// What must come first.
+    pub depends_on: Vec<Address>,
+    /// Rules for changing it.
+    pub lifecycle: Lifecycle,
+    /// Where its key stands.
+    pub source: Span,
+    /// Where a field's value came from, by path.
+    pub origins: BTreeMap<String, String>,
+}
+
+/// Everything that the files want.
+#[derive(Debug, Default)]
+pub struct Desired {
+    /// The connections, in the author's order.
+    pub connections: Vec<Connection>,
+    /// Renames, old to new.
+    pub moved: Vec<(Address, Address)>,
+}
+
+/// What [`resolve`] works on.
+#[derive(Debug)]
+pub struct Inputs<'i> {
+    /// The project file.
+    pub project: &'i Project,
+    /// The definition of each target's platform, by target.
+    pub definitions: &'i BTreeMap<String, Arc<Definition>>,
+    /// What templates can see; `vars` are the project's.
+    pub scope: &'i Scope,
+    /// The policy for literal secrets.
+    pub literals: LiteralSecrets,
+}
+
+/// Resolves declarations. Returns what could be resolved together with everything that is wrong; literal secrets are
+/// hidden in `sources`.
+pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut Sources) -> (Desired, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let renderer = Renderer::new(inputs.scope);
+    let Addressed { list, index } = addresses(declarations, inputs, &mut found);
+    let mut desired = Desired::default();
+    let mut hidden = Vec::new();
+    for (declaration, address) in &list {
+        let Some(definition) = inputs.definitions.get(address.target()) else { continue };
+        let Some(kind) = kind_of(declaration, definition, &mut found) else { continue };
+        let reader = SpecReader { renderer: &renderer, sources, lookup: None, literals: inputs.literals };
+        let what = format!("the {} `{}`", kind.title, declaration.key);
+        let rendered = reader.read(kind, &declaration.spec, &what, &mut found);
+        hidden.extend(rendered.hidden);
+        let mut depends_on = Vec::new();
+        let wanted = declaration.depends_on.iter().map(|(name, span)| (name, *span));
+        let referred = rendered.references.iter().map(|(r, span)| (&r.connection, *span));
+        for (name, span) in wanted.chain(referred) {
+            match find_reference(name, address, &index) {
+                Ok(other) if !depends_on.contains(&other) => depends_on.push(other),
+                Ok(_) => {}
+                Err(why) => {
+                    let keys: Vec<&str> = index.keys().map(Address::key).collect();
+                    found.push(
+                        Diagnostic::error(codes::UNKNOWN_CONNECTION, why)
+                            .label(span, "refers to nothing")
+                            .help_opt(suggest::nearest(name, keys).map(|near| format!("did you mean `{near}`?"))),
+                    );
+                }
+            }
+        }
+        desired.connections.push(Connection {
+            address: address.clone(),
+            kind: declaration.kind.0.clone(),
+            spec: Value::Map(rendered.spec),
+            node: Arc::new(declaration.spec.clone()),
+            has_references: !rendered.references.is_empty(),
+            depends_on,
+            lifecycle: declaration.lifecycle.clone(),
+            source: declaration.key_span,
+            origins: rendered.origins,
+        });
+    }
+    for span in hidden {
+        sources.hide(span);
+    }
+    check_names(&desired, inputs.definitions, &mut found);
+    check_cycles(&desired, &mut found);
+    for moved in &declarations.moved {
+        let mut end = |(text, span): &(String, Span)| {
+            text.parse::<Address>()
+                .map_err(|e| {
+                    found.push(Diagnostic::error(codes::BAD_NAME, format!("`{text}` is not an address: {e}")).label(*span, "target/key is wanted"));
+                })
+                .ok()
+        };
+        if let (Some(from), Some(to)) = (end(&moved.from), end(&moved.to)) {
+            desired.moved.push((from, to));
+        }
+    }
+    (desired, found)
+}
+
+/// Renders a connection's spec again, now that more references are known. Everything else was checked before.
+#[must_use]
+pub fn render_again(connection: &Connection, kind: &Kind, renderer: &Renderer, sources: &Sources, lookup: &Lookup) -> Value {
+    let reader = SpecReader { renderer, sources, lookup: Some(lookup), literals: LiteralSecrets::Allow };
+    Value::Map(reader.read(kind, &connection.node, "", &mut Diagnostics::new()).spec)
+}
+
+/// The address that a reference of `from` means, among the addresses of a plan.
+#[must_use]
+pub fn referred(reference: &Reference, from: &Address, declared: &BTreeMap<Address, ()>) -> Option<Address> {
+    find_reference(&reference.connection, from, declared).ok()
+}
+
+/// Every declaration on each of its targets; unknown targets and repeated addresses are reported.
+fn addresses<'d>(declarations: &'d Declarations, inputs: &Inputs<'_>, found: &mut Diagnostics) -> Addressed<'d> {
+    let mut first: BTreeMap<Address, Span> = BTreeMap::new();
+    let mut all = Vec::new();
+    for declaration in &declarations.connections {
+        for (target, span) in &declaration.targets {
+            if !inputs.project.targets.contains_key(target) {
+                let known: Vec<&str> = inputs.project.targets.keys().map(String::as_str).collect();
+                let near = suggest::nearest(target, known.iter().copied());
+                found.push(
+                    Diagnostic::error(codes::UNKNOWN_TARGET, format!("there is no target `{target}`"))
+                        .label(*span, "not declared in patchbay.toml")
+                        .help(near.map_or_else(
+                            || format!("declare it in patchbay.toml: [targets.{target}]"),
+                            |near| format!("did you mean `{near}`?"),
+                        )),
+                );
+                continue;
+            }
+            let address = Address::new(target.as_str(), declaration.key.as_str());
+            if let Some(other) = first.insert(address.clone(), declaration.key_span) {
+                found.push(
+                    Diagnostic::error(codes::DUPLICATE_KEY, format!("the connection `{address}` is declared twice"))
+                        .label(declaration.key_span, "second time")
+                        .label(other, "first time"),
+                );
+                continue;
+            }
+            all.push((declaration, address));
+        }
+    }
+    Addressed { index: first.into_keys().map(|a| (a, ())).collect(), list: all }
+}
+
+/// Declarations by target, and the same addresses for look-ups.
+struct Addressed<'d> {
+    list: Vec<(&'d Declaration, Address)>,
+    index: BTreeMap<Address, ()>,
+}
+
+fn kind_of<'d>(declaration: &Declaration, definition: &'d Definition, found: &mut Diagnostics) -> Option<&'d Kind> {
+    let (name, span) = &declaration.kind;
+    let kind = definition.kinds.get(name);
+    if kind.is_none() {
+        let known: Vec<&str> = definition.kinds.keys().map(String::as_str).collect();
+        found.push(
+            Diagnostic::error(codes::UNKNOWN_KIND, format!("platform `{}` has no kind `{name}`", definition.platform))
+                .label(*span, "not a kind of this target's platform")
+                .help_opt(suggest::help(name, &known)),
+        );
+    }
+    kind
+}
+
+/// Two connections of one target may not have one natural key: the API could not tell them apart.
+fn check_names(desired: &Desired, definitions: &BTreeMap<String, Arc<Definition>>, found: &mut Diagnostics) {
+    let mut first: BTreeMap<(&str, &str, Vec<String>), &Connection> = BTreeMap::new();
+    for connection in &desired.connections {
+        let target = connection.address.target();
+        let Some((kind, collection)) = definitions.get(target).and_then(|d| {
+            let kind = d.kinds.get(&connection.kind)?;
+            Some((kind, d.collections.get(&kind.collection)?))
+        }) else {
+            continue;
+        };
+        let Some(name) = natural_key(collection, &connection.spec) else { continue };
+        let shown = name.join(" / ");
+        if let Some(other) = first.insert((target, kind.collection.as_str(), name), connection) {
+            let field = collection.natural_key.first().map(String::as_str).unwrap_or_default();
+            let place = |c: &Connection| {
+                super::spec::span_of(&c.node, &crate::path::FieldPath::parse(field)).map_or(c.source, |(_, value)| value)
+            };
+            found.push(
+                Diagnostic::error(
+                    codes::SAME_NAME,
+                    format!("`{}` and `{}` have one name on target `{target}`: `{shown}`", other.address, connection.address),
+                )
+                .label(place(connection), "the same name again")
+                .label(place(other), "first here")
+                .help(format!("`{field}` tells the connections of this API apart; give each its own")),
+            );
+        }
+    }
+}
+
+/// Dependencies must not turn in a circle.
+fn check_cycles(desired: &Desired, found: &mut Diagnostics) {
+    let by_address: BTreeMap<&Address, &Connection> = desired.connections.iter().map(|c| (&c.address, c)).collect();
+    let mut state: BTreeMap<&Address, bool> = BTreeMap::new();
+    for connection in &desired.connections {
+        let mut trail: Vec<(&Address, usize)> = vec![(&connection.address, 0)];
+        while let Some((address, next)) = trail.last().copied() {
+            let dependencies = by_address.get(address).map(|c| c.depends_on.as_slice()).unwrap_or_default();
+            if next == 0 && state.contains_key(address) && state[address] {
+                trail.pop();
+                continue;
+            }
+            state.insert(address, false);
+            if let Some(dependency) = dependencies.get(next) {
+                if let Some(last) = trail.last_mut() {
+                    last.1 += 1;
+                }
+                // Only what is being visited stands on the trail; looking there always would be quadratic.
+                let visiting = state.get(dependency) == Some(&false);
+                if let Some(start) = visiting.then(|| trail.iter().position(|(a, _)| *a == dependency)).flatten() {
+                    let mut circle: Vec<String> = trail[start..].iter().map(|(a, _)| a.to_string()).collect();
+                    circle.push(dependency.to_string());
+                    let at = by_address.get(dependency).map(|c| c.source);
+                    found.push(
+                        Diagnostic::error(codes::CYCLE, format!("connections depend on each other in a circle: {}", circle.join(" → ")))
+                            .label_opt(at, "part of the circle")
+                            .help("remove one of the references or `depends_on` entries"),
+                    );
+                } else if let Some(key) = by_address.get_key_value(dependency).map(|(k, _)| *k)
+                    && !state.get(key).copied().unwrap_or(false)
+                {
+                    trail.push((key, 0));
+                }
+            } else {
+                state.insert(address, true);
+                trail.pop();
+            }
+        }
+    }
+}

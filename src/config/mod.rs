@@ -1,0 +1,10 @@
+//! Configuration.
+pub mod connections;
+pub mod desired;
+pub mod node;
+pub mod project;
+pub mod reader;
+pub mod spec;
+pub mod template;
+pub mod toml;
+pub mod yaml;

@@ -1,0 +1,10 @@
+//! patchbay reconciles connection definitions of LLM platforms with their live APIs.
+pub mod address;
+pub mod config;
+pub mod diagnostic;
+pub mod path;
+pub mod platform;
+pub mod secret;
+pub mod source;
+pub mod suggest;
+pub mod value;

@@ -1,0 +1,11 @@
+//! Platforms: what an API is, as data, and the way from a change to a request and from an answer to an observation.
+//!
+//! Sans-I/O: requests and answers are values. Nothing here sends, waits or knows the time.
+
+pub mod builtin;
+pub mod compare;
+pub mod exchange;
+pub mod mask;
+pub mod model;
+pub mod object;
+pub mod parse;

@@ -1,0 +1,373 @@
+//! Live objects: listing them to the end, reading one, and finding the object in an answer.
+
+use std::collections::BTreeMap;
+
+use super::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
+use super::model::{Collection, Paging};
+use crate::value::Value;
+
+/// One live object, as far as an answer showed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// The API's id.
+    pub id: String,
+    /// The API's modification stamp.
+    pub watermark: Option<String>,
+    /// The body of the answer.
+    pub body: Value,
+}
+
+impl Object {
+    /// Takes the object out of an answer. `None` if there is no id in it.
+    #[must_use]
+    pub fn from_json(collection: &Collection, json: &serde_json::Value) -> Option<Self> {
+        let id = scalar(json_at(json, &collection.id)?)?;
+        let watermark = collection.watermark.as_deref().and_then(|path| json_at(json, path)).and_then(scalar);
+        Some(Self { id, watermark, body: Value::from(json.clone()) })
+    }
+
+    /// The natural key, or `None` if one of its parts is missing.
+    #[must_use]
+    pub fn natural_key(&self, collection: &Collection) -> Option<Vec<String>> {
+        natural_key(collection, &self.body)
+    }
+}
+
+/// The natural key of a body or a spec.
+#[must_use]
+pub fn natural_key(collection: &Collection, body: &Value) -> Option<Vec<String>> {
+    collection
+        .natural_key
+        .iter()
+        .map(|path| {
+            let part = body.at(&crate::path::FieldPath::parse(path))?.as_str()?;
+            Some(if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() })
+        })
+        .collect()
+}
+
+fn scalar(json: &serde_json::Value) -> Option<String> {
+    match json {
+        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A whole list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// The objects, in the API's order, each once.
+    pub objects: Vec<Object>,
+    /// Is it certain that nothing is missing?
+    pub complete: Completeness,
+}
+
+/// The completeness certificate of a list. Without it nothing may be concluded from an object's absence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// Everything came.
+    Certain,
+    /// Not everything came, or nobody knows.
+    CutShort {
+        /// How many came.
+        came: usize,
+        /// How many there are, if the API said it.
+        total: Option<usize>,
+    },
+}
+
+/// Walks the pages of one list: [`Lister::request`], [`Lister::take`] its answer, until `take` says that it is done.
+#[derive(Debug)]
+pub struct Lister<'d> {
+    collection: &'d Collection,
+    objects: Vec<Object>,
+    seen: BTreeMap<String, ()>,
+    total: Option<usize>,
+    /// What the next request asks for.
+    next: Next,
+    /// Did the API itself say that nothing follows?
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Next {
+    Plain,
+    Limit(usize),
+    Offset(usize),
+    Page(usize),
+    Cursor(Option<String>),
+}
+
+impl<'d> Lister<'d> {
+    /// At the first page. `limit` is the target's own page size, if it has one.
+    #[must_use]
+    pub fn new(collection: &'d Collection, limit: Option<usize>) -> Self {
+        let next = match &collection.list.paging {
+            Paging::None => Next::Plain,
+            Paging::LimitOnly { size, .. } => Next::Limit(limit.unwrap_or(*size)),
+            Paging::Offset { .. } => Next::Offset(0),
+            Paging::Page { first, .. } => Next::Page(*first),
+            Paging::Cursor { .. } => Next::Cursor(None),
+        };
+        Self { collection, objects: Vec::new(), seen: BTreeMap::new(), total: None, next, ended: false }
+    }
+
+    /// The request for the next page.
+    #[must_use]
+    pub fn request(&self) -> RequestSpec {
+        let list = &self.collection.list;
+        let mut query: Vec<(String, String)> = list.query.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        match (&list.paging, &self.next) {
+            (Paging::LimitOnly { limit, .. }, Next::Limit(n)) => query.push((limit.clone(), n.to_string())),
+            (Paging::Offset { limit, offset, size }, Next::Offset(at)) => {
+                query.push((limit.clone(), size.to_string()));
+                query.push((offset.clone(), at.to_string()));
+            }
+            (Paging::Page { page, limit, size, .. }, Next::Page(n)) => {
+                query.push((page.clone(), n.to_string()));
+                query.push((limit.clone(), size.to_string()));
+            }
+            (Paging::Cursor { cursor, .. }, Next::Cursor(Some(at))) => query.push((cursor.clone(), at.clone())),
+            _ => {}
+        }
+        RequestSpec::get(list.path.clone(), query)
+    }
+
+    /// Takes the answer to [`Lister::request`]; true if another page is to be asked for.
+    ///
+    /// # Errors
+    /// If the answer is not what the definition says.
+    pub fn take(&mut self, json: &serde_json::Value) -> Result<bool, ApiError> {
+        let list = &self.collection.list;
+        let items = json_at(json, &list.items)
+            .and_then(serde_json::Value::as_array)
+            .ok_or_else(|| unexpected(format!("the list has no array at `{}`", list.items)))?;
+        let mut fresh = 0;
+        for item in items {
+            let object = Object::from_json(self.collection, item)
+                .ok_or_else(|| unexpected(format!("a listed object has no `{}`", self.collection.id)))?;
+            if self.seen.insert(object.id.clone(), ()).is_none() {
+                self.objects.push(object);
+                fresh += 1;
+            }
+        }
+        if let Some(path) = &list.total {
+            self.total = json_at(json, path).and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        }
+        let missing = self.total.is_some_and(|total| self.objects.len() < total);
+        Ok(match (&list.paging, &mut self.next) {
+            (Paging::None, _) => {
+                self.ended = true;
+                false
+            }
+            (_, Next::Limit(asked)) => {
+                // The one thing left to try is to ask for exactly as many as there are.
+                let total = self.total.unwrap_or(0);
+                let more = missing && *asked < total;
+                *asked = total;
+                more
+            }
+            (Paging::Offset { .. }, Next::Offset(at)) => {
+                *at = self.objects.len();
+                let more = fresh > 0 && (missing || self.total.is_none());
+                self.ended = items.is_empty();
+                more
+            }
+            (Paging::Page { size, .. }, Next::Page(n)) => {
+                *n += 1;
+                let full = items.len() >= *size;
+                self.ended = !full;
+                fresh > 0 && (missing || (self.total.is_none() && full))
+            }
+            (Paging::Cursor { next, .. }, Next::Cursor(at)) => {
+                let following = json_at(json, next).and_then(scalar);
+                self.ended = following.is_none();
+                // A cursor that repeats would turn in a circle for ever.
+                let more = following.is_some() && following != *at && fresh > 0;
+                *at = following;
+                more
+            }
+            _ => false,
+        })
+    }
+
+    /// The list as far as it came.
+    #[must_use]
+    pub fn finish(self) -> Listing {
+        let came = self.objects.len();
+        let complete = match (&self.collection.list.total, self.total) {
+            (Some(_), Some(total)) => came >= total,
+            // A total that was promised and did not come certifies nothing, unless the paging itself ended.
+            (Some(_), None) => self.ended && !matches!(self.collection.list.paging, Paging::None),
+            (None, _) => self.ended,
+        };
+        let complete = if complete { Completeness::Certain } else { Completeness::CutShort { came, total: self.total } };
+        Listing { objects: self.objects, complete }
+    }
+}
+
+/// The request that reads one object, where the API has one.
+#[must_use]
+pub fn read_request(collection: &Collection, id: &str) -> Option<RequestSpec> {
+    let read = collection.read.as_ref()?;
+    Some(RequestSpec::get(with_id(&read.path, id), Vec::new()))
+}
+
+/// The object in the answer to a read.
+///
+/// # Errors
+/// If there is none.
+pub fn read_answer(collection: &Collection, json: &serde_json::Value) -> Result<Object, ApiError> {
+    let item = collection.read.as_ref().map_or("", |r| r.item.as_str());
+    json_at(json, item)
+        .and_then(|json| Object::from_json(collection, json))
+        .ok_or_else(|| unexpected(format!("the object read has no `{}`", collection.id)))
+}
+
+/// Puts an id into a path, percent-encoded: an id is data, never a path of its own.
+#[must_use]
+pub fn with_id(path: &str, id: &str) -> String {
+    let mut encoded = String::new();
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    // A path of dots would climb out of its collection.
+    if encoded.chars().all(|c| c == '.') {
+        encoded = encoded.replace('.', "%2E");
+    }
+    path.replace("{id}", &encoded)
+}
+
+fn unexpected(what: String) -> ApiError {
+    ApiError { class: Failure::Unexpected(neutral(&what)), status: 200, message: None, code: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn collection(paging: serde_json::Value, total: bool) -> Collection {
+        let mut list = json!({"path": "/things", "items": "things", "paging": paging});
+        if total {
+            list["total"] = "total".into();
+        }
+        serde_json::from_value(json!({
+            "list": list, "read": {"path": "/things/{id}"}, "id": "id", "natural_key": ["name"], "watermark": "at"
+        }))
+        .unwrap()
+    }
+
+    fn things(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
+        range.map(|n| json!({"id": format!("t{n}"), "name": format!("n{n}"), "at": n})).collect()
+    }
+
+    /// Walks a list of `count` objects served by `serve(query) -> json`; returns the request lines and the listing.
+    fn walk(collection: &Collection, serve: impl Fn(&BTreeMap<String, String>) -> serde_json::Value) -> (Vec<String>, Listing) {
+        let mut lister = Lister::new(collection, None);
+        let mut lines = Vec::new();
+        loop {
+            let request = lister.request();
+            lines.push(request.line());
+            assert!(lines.len() < 20, "{lines:?}");
+            let query = request.query.into_iter().collect();
+            if !lister.take(&serve(&query)).unwrap() {
+                return (lines, lister.finish());
+            }
+        }
+    }
+
+    fn number(query: &BTreeMap<String, String>, name: &str) -> usize {
+        query.get(name).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    #[test]
+    fn limit_only_asks_once_more_for_exactly_what_there_is() {
+        let c = collection(json!({"style": "limit-only", "size": 10}), true);
+        let serve = |cap: usize| move |q: &BTreeMap<String, String>| json!({"things": things(0..number(q, "limit").min(cap).min(25)), "total": 25});
+        let (lines, listing) = walk(&c, serve(100));
+        assert_eq!(lines, ["GET /things?limit=10", "GET /things?limit=25"]);
+        assert_eq!((listing.objects.len(), listing.complete), (25, Completeness::Certain));
+        let (lines, listing) = walk(&c, serve(12));
+        assert_eq!(lines.len(), 2);
+        assert_eq!(listing.complete, Completeness::CutShort { came: 12, total: Some(25) });
+    }
+
+    #[test]
+    fn a_promised_total_that_is_missing_certifies_nothing() {
+        let c = collection(json!({"style": "limit-only", "size": 10}), true);
+        let (_, listing) = walk(&c, |_| json!({"things": things(0..3)}));
+        assert_eq!(listing.complete, Completeness::CutShort { came: 3, total: None });
+    }
+
+    #[test]
+    fn offset_paging_survives_a_silent_cap() {
+        let c = collection(json!({"style": "offset", "size": 50}), true);
+        let (lines, listing) = walk(&c, |q| {
+            let at = number(q, "offset");
+            json!({"things": things(at..(at + 7).min(17)), "total": 17})
+        });
+        assert_eq!(lines, ["GET /things?limit=50&offset=0", "GET /things?limit=50&offset=7", "GET /things?limit=50&offset=14"]);
+        assert_eq!((listing.objects.len(), listing.complete), (17, Completeness::Certain));
+    }
+
+    #[test]
+    fn an_offset_that_is_ignored_ends_and_is_not_complete() {
+        let c = collection(json!({"style": "offset", "size": 5}), true);
+        let (lines, listing) = walk(&c, |_| json!({"things": things(0..5), "total": 9}));
+        assert_eq!(lines.len(), 2);
+        assert_eq!(listing.complete, Completeness::CutShort { came: 5, total: Some(9) });
+    }
+
+    #[test]
+    fn pages_and_cursors_end_by_themselves() {
+        let c = collection(json!({"style": "page", "size": 4, "first": 0}), false);
+        let (lines, listing) = walk(&c, |q| {
+            let at = number(q, "page") * 4;
+            json!({"things": things(at..(at + 4).min(10))})
+        });
+        assert_eq!(lines, ["GET /things?page=0&limit=4", "GET /things?page=1&limit=4", "GET /things?page=2&limit=4"]);
+        assert_eq!((listing.objects.len(), listing.complete), (10, Completeness::Certain));
+
+        let c = collection(json!({"style": "cursor", "next": "meta.next"}), false);
+        let (lines, listing) = walk(&c, |q| match q.get("cursor").map(String::as_str) {
+            None => json!({"things": things(0..2), "meta": {"next": "c2"}}),
+            _ => json!({"things": things(2..3), "meta": {"next": null}}),
+        });
+        assert_eq!(lines, ["GET /things", "GET /things?cursor=c2"]);
+        assert_eq!((listing.objects.len(), listing.complete), (3, Completeness::Certain));
+    }
+
+    #[test]
+    fn a_list_without_paging_and_total_is_taken_at_its_word() {
+        let c = collection(json!({"style": "none"}), false);
+        let (_, listing) = walk(&c, |_| json!({"things": things(0..2)}));
+        assert_eq!(listing.complete, Completeness::Certain);
+        assert_eq!(listing.objects[1].watermark.as_deref(), Some("1"));
+        assert_eq!(listing.objects[1].natural_key(&c), Some(vec!["n1".to_owned()]));
+    }
+
+    #[test]
+    fn answers_of_another_form_are_errors() {
+        let c = collection(json!({"style": "none"}), false);
+        for (json, what) in [
+            (json!({"items": []}), "the list has no array at `things`"),
+            (json!({"things": [{"name": "x"}]}), "a listed object has no `id`"),
+        ] {
+            let error = Lister::new(&c, None).take(&json).unwrap_err();
+            assert_eq!(error.class, Failure::Unexpected(what.into()));
+        }
+        assert!(read_answer(&c, &json!({"name": "x"})).is_err());
+    }
+
+    #[test]
+    fn ids_are_data() {
+        assert_eq!(with_id("/things/{id}/test", "a/b c?é"), "/things/a%2Fb%20c%3F%C3%A9/test");
+        assert_eq!(with_id("/things/{id}", ".."), "/things/%2E%2E");
+    }
+}
