@@ -27,8 +27,8 @@ pub struct Connection {
     pub spec: Value,
     /// The spec as written: for places, and to render it again once references are known.
     pub node: Arc<Node>,
-    /// Does the spec refer to other connections?
-    pub has_references: bool,
+    /// What the spec wants of other connections.
+    pub references: Vec<Reference>,
     /// What must come first.
     pub depends_on: Vec<Address>,
     /// Rules for changing it.
@@ -98,7 +98,7 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
             kind: declaration.kind.0.clone(),
             spec: Value::Map(rendered.spec),
             node: Arc::new(declaration.spec.clone()),
-            has_references: !rendered.references.is_empty(),
+            references: rendered.references.iter().map(|(r, _)| r.clone()).collect(),
             depends_on,
             lifecycle: declaration.lifecycle.clone(),
             source: declaration.key_span,
@@ -125,17 +125,38 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
     (desired, found)
 }
 
-/// Renders a connection's spec again, now that more references are known. Everything else was checked before.
-#[must_use]
-pub fn render_again(connection: &Connection, kind: &Kind, renderer: &Renderer, sources: &Sources, lookup: &Lookup) -> Value {
-    let reader = SpecReader { renderer, sources, lookup: Some(lookup), literals: LiteralSecrets::Allow };
-    Value::Map(reader.read(kind, &connection.node, "", &mut Diagnostics::new()).spec)
+/// What is needed to fill in references once their values are known.
+#[derive(Debug)]
+pub struct References<'r> {
+    /// Renders the templates, with the scope of the first rendering.
+    pub renderer: &'r Renderer,
+    /// The texts, for places.
+    pub sources: &'r Sources,
+    /// Every declared address.
+    pub declared: &'r BTreeMap<Address, ()>,
 }
 
-/// The address that a reference of `from` means, among the addresses of a plan.
-#[must_use]
-pub fn referred(reference: &Reference, from: &Address, declared: &BTreeMap<Address, ()>) -> Option<Address> {
-    find_reference(&reference.connection, from, declared).ok()
+impl References<'_> {
+    /// The connection with every reference filled in that `known` has a value for. Everything else about the spec was
+    /// checked when it was first resolved.
+    pub fn fill(&self, connection: &Connection, kind: &Kind, known: impl Fn(&Address, &Reference) -> Option<Value>) -> Connection {
+        if connection.references.is_empty() {
+            return connection.clone();
+        }
+        let values: BTreeMap<Reference, Value> = connection
+            .references
+            .iter()
+            .filter_map(|reference| {
+                let address = find_reference(&reference.connection, &connection.address, self.declared).ok()?;
+                Some((reference.clone(), known(&address, reference)?))
+            })
+            .collect();
+        let lookup: Lookup = Arc::new(move |reference| values.get(reference).cloned());
+        let reader =
+            SpecReader { renderer: self.renderer, sources: self.sources, lookup: Some(&lookup), literals: LiteralSecrets::Allow };
+        let spec = reader.read(kind, &connection.node, "", &mut Diagnostics::new()).spec;
+        Connection { spec: Value::Map(spec), ..connection.clone() }
+    }
 }
 
 /// Every declaration on each of its targets; unknown targets and repeated addresses are reported.

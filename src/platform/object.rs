@@ -40,7 +40,7 @@ pub fn natural_key(collection: &Collection, body: &Value) -> Option<Vec<String>>
         .natural_key
         .iter()
         .map(|path| {
-            let part = body.at(&crate::path::FieldPath::parse(path))?.as_str()?;
+            let part = body.at(&crate::path::FieldPath::parse(path))?.expose_str()?;
             Some(if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() })
         })
         .collect()

@@ -1,0 +1,292 @@
+//! Request bodies, and the choice of the verb that carries a change.
+
+use super::model::Outline;
+use crate::config::desired::Connection;
+use crate::path::{FieldPath, Step};
+use crate::platform::mask;
+use crate::platform::model::{Covers, Delete, Field, Kind, PatchForm, Requires, SecretRule, Semantics, Transition, Update};
+use crate::platform::object::with_id;
+use crate::platform::parse::is_secret;
+use crate::value::{Map, Value};
+
+/// The body that creates a connection: the kind's constants and the whole spec.
+#[must_use]
+pub fn create(kind: &Kind, spec: &Value) -> Value {
+    let mut map: Map = kind.constants.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
+    if let Value::Map(spec) = spec {
+        map.extend(spec.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+    Value::Map(map)
+}
+
+/// A chosen update.
+#[derive(Debug)]
+pub struct Choice<'k> {
+    /// The verb.
+    pub verb: &'k Update,
+    /// Its body.
+    pub body: Value,
+    /// The secrets in the body that do not change.
+    pub resends: Vec<FieldPath>,
+}
+
+impl Choice<'_> {
+    /// The request in outline.
+    #[must_use]
+    pub fn outline(&self, id: &str) -> Outline {
+        Outline {
+            method: self.verb.method,
+            path: with_id(&self.verb.path, id),
+            full: self.verb.semantics == Semantics::Replace,
+            resends: self.resends.clone(),
+        }
+    }
+}
+
+/// Why no verb can carry a change.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Uncovered {
+    /// The fields that no verb can change.
+    pub fields: Vec<FieldPath>,
+    /// What a full replacement would lose, if that is why it cannot be used.
+    pub loses: Vec<FieldPath>,
+}
+
+/// The verb that covers all of `writes` and needs the fewest secrets; of equals, the first of the definition.
+///
+/// # Errors
+/// If no single verb covers them.
+pub fn choose<'k>(kind: &'k Kind, connection: &Connection, writes: &[FieldPath], live: Option<&Value>) -> Result<Choice<'k>, Uncovered> {
+    let mut best: Option<(usize, Choice<'k>)> = None;
+    let mut loses = Vec::new();
+    for verb in &kind.update {
+        if !writes.iter().all(|path| covers(verb, kind, path, connection, live)) {
+            continue;
+        }
+        let body = match verb.semantics {
+            Semantics::Merge => partial(kind, connection, writes, live),
+            Semantics::Replace => match full(kind, connection, live) {
+                Ok(body) => body,
+                Err(lost) => {
+                    loses = lost;
+                    continue;
+                }
+            },
+        };
+        if verb.requires == Requires::All && !has_required(kind, &body) {
+            continue;
+        }
+        let carried = secrets_in(kind, &body);
+        let cost = carried.len();
+        let resends = carried.into_iter().filter(|path| !writes.iter().any(|w| path.starts_with(w))).collect();
+        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            best = Some((cost, Choice { verb, body, resends }));
+        }
+    }
+    best.map(|(_, choice)| choice).ok_or_else(|| {
+        let alone = |path: &&FieldPath| !kind.update.iter().any(|verb| covers(verb, kind, path, connection, live));
+        let mut fields: Vec<FieldPath> = writes.iter().filter(alone).cloned().collect();
+        if fields.is_empty() {
+            fields = writes.to_vec();
+        }
+        Uncovered { fields, loses }
+    })
+}
+
+/// The API's rule behind a blocked change, in words.
+#[must_use]
+pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
+    let verbs: Vec<String> = kind
+        .update
+        .iter()
+        .map(|verb| match &verb.covers {
+            Covers::All => format!("{} changes every field", verb.method.as_str()),
+            Covers::Fields(fields) => {
+                let fields: Vec<String> = fields.iter().map(|f| format!("`{f}`")).collect();
+                format!("{} changes only {}", verb.method.as_str(), fields.join(", "))
+            }
+        })
+        .collect();
+    let can = if verbs.is_empty() {
+        format!("this API cannot change an {} once it exists", kind.title)
+    } else if uncovered.loses.is_empty() {
+        format!("of an existing {}, {}", kind.title, verbs.join("; "))
+    } else {
+        let lost: Vec<String> = uncovered.loses.iter().map(|p| format!("`{p}`")).collect();
+        format!("only a full replacement could make this change, and it would lose {}, which cannot be read back", lost.join(", "))
+    };
+    match kind.delete {
+        Delete::None => format!("{can}; and the API has no DELETE, so it cannot be replaced either"),
+        Delete::By(_) => can,
+    }
+}
+
+fn covers(verb: &Update, kind: &Kind, path: &FieldPath, connection: &Connection, live: Option<&Value>) -> bool {
+    let covered = match &verb.covers {
+        Covers::All => path.top().is_some_and(|top| kind.fields.contains_key(top)),
+        Covers::Fields(fields) => fields.iter().any(|f| path.starts_with(&FieldPath::parse(f))),
+    };
+    covered && !verb.except.iter().any(|t| excepted(t, kind, path, connection, live))
+}
+
+/// An exception holds unless it is certain that it does not: where the value before is unknown, it may be the one.
+fn excepted(transition: &Transition, kind: &Kind, path: &FieldPath, connection: &Connection, live: Option<&Value>) -> bool {
+    let field_path = FieldPath::parse(&transition.field);
+    if *path != field_path {
+        return false;
+    }
+    let rules = crate::platform::parse::field_at(kind, &field_path);
+    let is = |value: Option<&Value>, word: &str| match (value.and_then(Value::expose_str), rules) {
+        (Some(text), Some(field)) => text == word || field.equals.get(word).is_some_and(|others| others.iter().any(|o| o == text)),
+        (Some(text), None) => text == word,
+        (None, _) => true,
+    };
+    let to = transition.to.as_deref().is_none_or(|to| is(connection.spec.at(&field_path), to));
+    let from = transition.from.as_deref().is_none_or(|from| is(live.and_then(|l| l.at(&field_path)), from));
+    to && from
+}
+
+/// Only what changes; objects and lists that the API takes whole go whole.
+fn partial(kind: &Kind, connection: &Connection, writes: &[FieldPath], live: Option<&Value>) -> Value {
+    let mut body = Value::Map(Map::new());
+    for path in writes {
+        let (root, field) = send_root(kind, path);
+        if body.at(&root).is_some_and(|v| !v.is_null()) {
+            continue;
+        }
+        let Some(wanted) = connection.spec.at(&root) else { continue };
+        let value = match (field, live.and_then(|l| l.at(&root))) {
+            (Some(field), Some(live)) if field.merge => with_unmanaged(field, wanted, live),
+            _ => wanted.clone(),
+        };
+        body.put(&root, value);
+    }
+    body
+}
+
+/// The highest place that goes whole into a partial update when `path` changes.
+fn send_root<'k>(kind: &'k Kind, path: &FieldPath) -> (FieldPath, Option<&'k Field>) {
+    let mut root = FieldPath::root();
+    let mut fields = &kind.fields;
+    let mut last = None;
+    for step in path.steps() {
+        let Step::Key(key) = step else { break };
+        root = root.key(key);
+        last = fields.get(key);
+        match last {
+            Some(field) if field.merge && field.patch == PatchForm::Parts => fields = &field.fields,
+            _ => break,
+        }
+    }
+    (root, last)
+}
+
+/// A merged object with the keys that nobody declared, as they are now.
+fn with_unmanaged(field: &Field, wanted: &Value, live: &Value) -> Value {
+    let (Value::Map(wanted), Value::Map(live)) = (wanted, live) else { return wanted.clone() };
+    let mut map = wanted.clone();
+    for (name, value) in live {
+        let known = field.fields.is_empty() || field.fields.get(name).is_some_and(|f| f.secret == SecretRule::Never);
+        if !map.contains_key(name) && known && !has_mask(value) && !value.is_null() {
+            map.insert(name.clone(), value.clone());
+        }
+    }
+    Value::Map(map)
+}
+
+/// Everything: the whole spec, and what is live and not declared carried forward, since this verb loses what it is not
+/// given.
+fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Value, Vec<FieldPath>> {
+    let mut map = Map::new();
+    let mut loses = Vec::new();
+    let empty = Map::new();
+    let wanted = connection.spec.as_map().unwrap_or(&empty);
+    let live = live.and_then(Value::as_map).unwrap_or(&empty);
+    let ignored = |path: &FieldPath| connection.lifecycle.ignore_changes.contains(path);
+    for (name, value) in wanted {
+        let path = FieldPath::root().key(name);
+        let value = match (kind.fields.get(name), live.get(name)) {
+            (Some(field), Some(live)) if ignored(&path) && !has_mask(live) => written_form(field, live),
+            (Some(field), Some(live)) if field.merge => {
+                let mut merged = with_unmanaged(field, value, live);
+                if let (Value::Map(merged), Some(live)) = (&mut merged, live.as_map()) {
+                    for (key, live) in live {
+                        if ignored(&path.key(key)) && !has_mask(live) {
+                            merged.insert(key.clone(), live.clone());
+                        }
+                    }
+                }
+                merged
+            }
+            _ => value.clone(),
+        };
+        map.insert(name.clone(), value);
+    }
+    for (name, field) in kind.fields.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
+        let Some(value) = live.get(name).filter(|v| !v.is_null()) else { continue };
+        if has_secret_field(field, value) || has_mask(value) {
+            loses.push(FieldPath::root().key(name));
+        } else {
+            map.insert(name.clone(), written_form(field, value));
+        }
+    }
+    if loses.is_empty() { Ok(Value::Map(map)) } else { Err(loses) }
+}
+
+/// A live value in the words that the API takes: `ACTIVE` was read, `FINALIZED` must be written.
+fn written_form(field: &Field, live: &Value) -> Value {
+    if let Some(text) = live.as_str()
+        && !field.accepted.is_empty()
+        && !field.accepted.iter().any(|a| a == text)
+        && let Some((word, _)) = field.equals.iter().find(|(_, others)| others.iter().any(|o| o == text))
+    {
+        return Value::String(word.clone());
+    }
+    live.clone()
+}
+
+fn has_secret_field(field: &Field, value: &Value) -> bool {
+    if field.secret == SecretRule::Always {
+        return true;
+    }
+    match value {
+        Value::Map(map) => map.iter().any(|(k, v)| field.fields.get(k).is_some_and(|f| has_secret_field(f, v))),
+        Value::List(items) => items.iter().filter_map(Value::as_map).any(|item| {
+            let key = field.keyed_by.as_ref().and_then(|by| item.get(by)).and_then(Value::as_str);
+            field.item.values().any(|f| is_secret(f, key.or(Some("authorization"))))
+        }),
+        _ => false,
+    }
+}
+
+/// Does a mask stand anywhere in a live value? Written back, it would become the secret.
+fn has_mask(value: &Value) -> bool {
+    match value {
+        Value::String(text) => mask::looks_masked(text),
+        Value::List(list) => list.iter().any(has_mask),
+        Value::Map(map) => map.values().any(has_mask),
+        _ => false,
+    }
+}
+
+fn has_required(kind: &Kind, body: &Value) -> bool {
+    kind.fields
+        .iter()
+        .filter(|(_, f)| f.required)
+        .all(|(name, _)| body.as_map().and_then(|m| m.get(name)).is_some_and(|v| !v.is_null()))
+}
+
+/// The places of all secrets in a body.
+fn secrets_in(kind: &Kind, body: &Value) -> Vec<FieldPath> {
+    super::unit::units(kind, body)
+        .into_iter()
+        .filter(|unit| matches!(unit.content, super::unit::Content::Secret(_)))
+        .map(|unit| unit.path)
+        .collect()
+}
+
+/// The outline of a create.
+#[must_use]
+pub fn create_outline(kind: &Kind) -> Outline {
+    Outline { method: kind.create.method, path: kind.create.path.clone(), full: true, resends: Vec::new() }
+}

@@ -1,0 +1,352 @@
+//! One wanted connection against one live object and one record: unit by unit, a verdict each.
+
+use super::model::{Cause, FieldChange, Side, Unproved, Verdict};
+use super::unit::{Content, Unit, emptied, guard, item_keys, units};
+use super::verdict::{self, Evidence, Recorded, Shown, Stamp};
+use crate::config::desired::Connection;
+use crate::config::spec::span_of;
+use crate::path::{FieldPath, Step};
+use crate::platform::compare;
+use crate::platform::model::{Kind, ReadBack, ReadsAs};
+use crate::platform::object::Object;
+use crate::platform::parse::is_secret;
+use crate::state::{Fingerprinter, Record, digest};
+use crate::value::{Map, Value};
+
+/// Prefix of a recorded digest that was taken over at adoption without being seen at the API.
+pub const ASSUMED: &str = "~";
+
+/// The live side of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub enum Live<'l> {
+    /// There is no object.
+    Absent,
+    /// There is one, and its record is trusted: its stamp has not moved, or nothing was to be read.
+    Trusted,
+    /// It was read.
+    Read(&'l Object),
+}
+
+/// What a comparison works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'s> {
+    /// What is wanted.
+    pub connection: &'s Connection,
+    /// Its kind.
+    pub kind: &'s Kind,
+    /// What was recorded of it.
+    pub record: Option<&'s Record>,
+    /// What is there.
+    pub live: Live<'s>,
+    /// Makes fingerprints.
+    pub fingerprinter: &'s Fingerprinter,
+    /// Are secrets that cannot be verified to be written again?
+    pub rewrite_secrets: bool,
+}
+
+/// The result of a comparison.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Fields that change or cannot be verified, in the order of the spec.
+    pub fields: Vec<FieldChange>,
+    /// How many are as they should be.
+    pub unchanged: usize,
+}
+
+impl Comparison {
+    /// The paths to be written.
+    #[must_use]
+    pub fn writes(&self) -> Vec<FieldPath> {
+        self.fields.iter().filter(|f| f.verdict.is_write()).map(|f| f.path.clone()).collect()
+    }
+}
+
+/// Compares every declared unit that is not ignored.
+#[must_use]
+pub fn compare(s: &Subject<'_>) -> Comparison {
+    let mut result = Comparison::default();
+    let exists = !matches!(s.live, Live::Absent);
+    let stamp = stamp(s);
+    for unit in units(s.kind, &s.connection.spec) {
+        if exists && s.connection.lifecycle.ignore_changes.iter().any(|ignored| unit.path.starts_with(ignored)) {
+            continue;
+        }
+        let change = judge(s, &unit, stamp);
+        if change.verdict == Verdict::Unchanged {
+            result.unchanged += 1;
+        } else {
+            result.fields.push(change);
+        }
+    }
+    if let Live::Read(object) = s.live {
+        result.fields.extend(constants(s, object));
+    }
+    result
+}
+
+/// Are all wanted values the recorded ones, so that an unmoved stamp alone proves the object unchanged?
+#[must_use]
+pub fn as_recorded(connection: &Connection, kind: &Kind, record: &Record, fingerprinter: &Fingerprinter) -> bool {
+    record.kind == connection.kind
+        && units(kind, &connection.spec).iter().all(|unit| match &unit.content {
+            Content::Pending(_) => false,
+            Content::Secret(secret) => record.secrets.get(&unit.path.to_string()).is_some_and(|r| {
+                r.fp == fingerprinter.secret(&record.address, &unit.path.to_string(), secret.expose())
+            }),
+            _ => record.fields.get(&unit.path.to_string()).is_some_and(|r| {
+                r.strip_prefix(ASSUMED).unwrap_or(r) == wanted_digest(unit)
+            }),
+        })
+}
+
+/// The digest of a wanted readable unit.
+#[must_use]
+pub fn wanted_digest(unit: &Unit<'_>) -> String {
+    let path = unit.path.to_string();
+    match &unit.content {
+        Content::Plain(value, _) => digest(&path, &compare::normal(unit.field, value)),
+        Content::Keys(_, keys) => digest(&path, &keys.join("\n")),
+        Content::Secret(_) | Content::Pending(_) => String::new(),
+    }
+}
+
+/// The live value of a readable unit and its digest; `None` if the answer does not have it.
+#[must_use]
+pub fn live_value(unit: &Unit<'_>, object: &Object) -> Option<(Value, String)> {
+    let path = unit.path.to_string();
+    let live = object.body.at(&unit.path)?;
+    Some(match &unit.content {
+        Content::Keys(by, _) => {
+            let mut keys = item_keys(live.as_list().unwrap_or_default(), by);
+            keys.sort();
+            let digest = digest(&path, &keys.join("\n"));
+            (Value::List(keys.into_iter().map(Value::String).collect()), digest)
+        }
+        Content::Plain(_, places) if !places.is_empty() => {
+            let live = emptied(live, places);
+            let digest = digest(&path, &compare::normal(unit.field, &live));
+            (live, digest)
+        }
+        _ => (live.clone(), digest(&path, &compare::normal(unit.field, live))),
+    })
+}
+
+/// Is the live value the wanted one, under the field's own equality?
+#[must_use]
+pub fn is_same(unit: &Unit<'_>, live: Option<&Value>) -> bool {
+    match &unit.content {
+        Content::Plain(wanted, _) => compare::same(unit.field, wanted, live),
+        Content::Keys(_, keys) => live.and_then(Value::as_list).is_some_and(|list| {
+            list.len() == keys.len() && list.iter().zip(keys).all(|(live, key)| live.as_str() == Some(key))
+        }),
+        Content::Secret(_) | Content::Pending(_) => false,
+    }
+}
+
+fn stamp<'s>(s: &Subject<'s>) -> Stamp<'s> {
+    let recorded = s.record.and_then(|r| r.seen.as_deref());
+    match (s.live, recorded) {
+        (Live::Trusted, Some(_)) => Stamp::Same,
+        (Live::Read(object), Some(recorded)) => match object.watermark.as_deref() {
+            Some(now) if now == recorded => Stamp::Same,
+            Some(now) => Stamp::Moved(now),
+            None => Stamp::None,
+        },
+        _ => Stamp::None,
+    }
+}
+
+fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
+    let path = unit.path.to_string();
+    let span = || span_of(&s.connection.node, &unit.path).map(|(_, value)| value);
+    let change = |before: Side, after: Side, (verdict, cause): (Verdict, Cause)| FieldChange {
+        origin: s.connection.origins.get(&path).cloned(),
+        span: if verdict == Verdict::Unchanged { None } else { span() },
+        path: unit.path.clone(),
+        before,
+        after,
+        verdict,
+        cause,
+    };
+    match &unit.content {
+        Content::Pending(what) => {
+            let verdict = if matches!(s.live, Live::Absent) { Verdict::New } else { Verdict::Changed };
+            change(before(s, unit), Side::Pending((*what).to_owned()), (verdict, Cause::Config))
+        }
+        Content::Secret(wanted) => {
+            // Fingerprints are bound to an address; a connection that moved is compared under its old one.
+            let address = s.record.map_or(&s.connection.address, |r| &r.address);
+            let fingerprint = s.fingerprinter.secret(address, &path, wanted.expose());
+            let record = s.record.and_then(|r| r.secrets.get(&path));
+            if matches!(s.live, Live::Absent) {
+                return change(Side::Absent, Side::Secret(Some(fingerprint)), (Verdict::New, Cause::Config));
+            }
+            let shown_text = match s.live {
+                Live::Read(object) => object.body.at(&unit.path).and_then(Value::as_str),
+                _ => None,
+            };
+            let shown = match (s.live, shown_text) {
+                (Live::Trusted, _) => Shown::NotRead,
+                (_, Some(text)) if unit.field.reads_as != ReadsAs::Nothing => Shown::Text(text),
+                _ => Shown::Nothing,
+            };
+            let mask = shown_text.map(|text| s.fingerprinter.mask(address, &path, text));
+            let mut judged = verdict::secret(&Evidence {
+                wanted: wanted.expose(),
+                fingerprint: &fingerprint,
+                record,
+                shown,
+                mask: mask.as_ref().map(|m| (m, "read")),
+                stamp,
+                // A header that is no credential is shown as it is, though its neighbours are masked.
+                masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, item_key(&unit.path)),
+            });
+            if s.rewrite_secrets && matches!(judged.0, Verdict::CannotVerify(_)) {
+                judged = (Verdict::ChangedHere, Cause::Unknown);
+            }
+            change(Side::Secret(record.map(|r| r.fp.clone())), Side::Secret(Some(fingerprint)), judged)
+        }
+        Content::Plain(..) | Content::Keys(..) => {
+            let after = Side::Value(match &unit.content {
+                Content::Plain(value, _) => value.clone().into_owned(),
+                Content::Keys(_, keys) => Value::List(keys.iter().map(|k| Value::String(k.clone())).collect()),
+                _ => Value::Null,
+            });
+            let object = match s.live {
+                Live::Absent => return change(Side::Absent, after, (Verdict::New, Cause::Config)),
+                Live::Trusted => None,
+                Live::Read(object) => Some(object),
+            };
+            let recorded = s.record.and_then(|r| r.fields.get(&path));
+            let record = Recorded {
+                wanted: recorded.map(|r| r.strip_prefix(ASSUMED).unwrap_or(r)),
+                shown: s.record.and_then(|r| r.stored_as.get(&path)).map(String::as_str),
+                assumed: recorded.is_some_and(|r| r.starts_with(ASSUMED)),
+            };
+            let wanted = wanted_digest(unit);
+            let live = object.and_then(|object| live_value(unit, object));
+            match (object, live) {
+                (Some(_), Some((live, live_digest))) => {
+                    let same = is_same(unit, Some(&live));
+                    change(Side::Value(live), after, verdict::readable(same, &wanted, &live_digest, record))
+                }
+                (Some(_), None) if s.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value => {
+                    let nothing = digest(&path, &compare::normal(unit.field, &Value::Null));
+                    change(Side::Absent, after, verdict::readable(is_same(unit, None), &wanted, &nothing, record))
+                }
+                _ => change(Side::Unread, after, verdict::unread(&wanted, record, stamp)),
+            }
+        }
+    }
+}
+
+/// The key of the keyed list's item that a path leads through.
+fn item_key(path: &FieldPath) -> Option<&str> {
+    path.steps().iter().rev().find_map(|step| match step {
+        Step::Item { value, .. } => Some(value.as_str()),
+        _ => None,
+    })
+}
+
+fn before(s: &Subject<'_>, unit: &Unit<'_>) -> Side {
+    match s.live {
+        Live::Absent => Side::Absent,
+        Live::Trusted => Side::Unread,
+        Live::Read(object) => object.body.at(&unit.path).map_or(Side::Absent, |v| Side::Value(v.clone())),
+    }
+}
+
+/// A constant that differs shows that the object is of another kind; no API changes that.
+fn constants(s: &Subject<'_>, object: &Object) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    for (name, constant) in &s.kind.constants {
+        let path = FieldPath::parse(name);
+        let constant = Value::from(constant.clone());
+        if let Some(live) = object.body.at(&path)
+            && !live.is_null()
+            && *live != constant
+        {
+            changes.push(FieldChange {
+                path,
+                before: Side::Value(live.clone()),
+                after: Side::Value(constant),
+                verdict: Verdict::Changed,
+                cause: Cause::Config,
+                origin: None,
+                span: None,
+            });
+        }
+    }
+    changes
+}
+
+/// A live body reduced to what the wanted spec declares, secrets as words; for the plan's `before`.
+#[must_use]
+pub fn before_view(kind: &Kind, spec: &Value, object: &Object) -> Value {
+    let guarded = guard(kind, Some(spec), &object.body);
+    let (Value::Map(wanted), Value::Map(live)) = (spec, &guarded) else { return Value::Null };
+    let kept: Map = wanted.keys().filter_map(|name| live.get(name).map(|v| (name.clone(), in_words(v)))).collect();
+    Value::Map(kept)
+}
+
+/// A wanted body with every secret replaced by its fingerprint; for the plan's `after`. The places of the secrets are
+/// added to `sensitive`.
+#[must_use]
+pub fn after_view(s: &Subject<'_>, sensitive: &mut Vec<FieldPath>) -> Value {
+    let mut map: Map = s.kind.constants.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
+    let Value::Map(spec) = &s.connection.spec else { return Value::Map(map) };
+    for (name, value) in spec {
+        map.insert(name.clone(), value.clone());
+    }
+    let mut view = Value::Map(map);
+    for unit in units(s.kind, &s.connection.spec) {
+        if let Content::Secret(secret) = unit.content {
+            let fp = s.fingerprinter.secret(&s.connection.address, &unit.path.to_string(), secret.expose());
+            replace(&mut view, &unit.path, Value::String(format!("(secret {})", fp.short())));
+            sensitive.push(unit.path);
+        }
+    }
+    in_words(&view)
+}
+
+fn replace(value: &mut Value, path: &FieldPath, new: Value) {
+    let mut place = value;
+    for step in path.steps() {
+        let next = match (step, place) {
+            (Step::Key(key), Value::Map(map)) => map.get_mut(key),
+            (Step::Index(n), Value::List(list)) => list.get_mut(*n),
+            (Step::Item { by, value }, Value::List(list)) => list
+                .iter_mut()
+                .find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Value::expose_str) == Some(value)),
+            _ => None,
+        };
+        match next {
+            Some(next) => place = next,
+            None => return,
+        }
+    }
+    *place = new;
+}
+
+fn in_words(value: &Value) -> Value {
+    match value {
+        Value::Secret(_) => Value::String("(secret)".into()),
+        Value::Unknown(_) => Value::String("(known after apply)".into()),
+        Value::List(list) => Value::List(list.iter().map(in_words).collect()),
+        Value::Map(map) => Value::Map(map.iter().map(|(k, v)| (k.clone(), in_words(v))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The words for a field that nobody can vouch for.
+#[must_use]
+pub fn unproved_words(why: &Unproved, secret: bool) -> String {
+    match why {
+        Unproved::FirstTime if secret => "first time recorded".into(),
+        Unproved::FirstTime => "cannot verify: this API does not return it".into(),
+        Unproved::NeverWritten => "cannot verify: never written by patchbay".into(),
+        Unproved::OtherKey => "cannot verify: fingerprinted with another key".into(),
+        Unproved::ModifiedOutside(at) => format!("cannot verify: modified outside at {at}"),
+        Unproved::NoEvidence => "cannot verify: this API shows neither the value nor a modification time".into(),
+    }
+}

@@ -1,0 +1,26 @@
+//! The planner: pure functions from what is wanted, seen and recorded to a plan as a value.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | `unit` | which parts of a spec are compared one by one |
+//! | `verdict` | what the evidence says about one of them |
+//! | `diff` | the comparison of one connection |
+//! | `body` | which verb carries a change, and its body |
+//! | `observed` | where a connection's live object is |
+//! | `planner` | the whole plan |
+//! | `confirm` | what a read-back proves, and the record after a write |
+//! | `guards` | what must hold before the first write |
+//!
+//! Deliberately absent: clocks, I/O, printing.
+
+pub mod body;
+pub mod confirm;
+pub mod diff;
+pub mod guards;
+pub mod model;
+pub mod observed;
+pub mod order;
+pub mod planner;
+pub mod select;
+pub mod unit;
+pub mod verdict;

@@ -1,0 +1,439 @@
+//! `plan(desired, observed, recorded, options) → Plan + diagnostics`: pure, deterministic, total.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::body;
+use super::diff::{self, Live, Subject};
+use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side};
+use super::observed::{Detail, LiveList, Located, Observed, locate};
+use super::order::topological;
+use super::select::Selector;
+use super::unit;
+use crate::address::Address;
+use crate::config::desired::{Connection, Desired, References};
+use crate::config::project::{Project, Target};
+use crate::config::spec::span_of;
+use crate::config::template::Reference;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::path::FieldPath;
+use crate::platform::model::{Collection, Definition, Delete, Kind};
+use crate::platform::object::{Completeness, Object};
+use crate::state::{Fingerprinter, Record, State, digest};
+use crate::value::Value;
+
+/// Everything a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'w> {
+    /// What the files want.
+    pub desired: &'w Desired,
+    /// The project file.
+    pub project: &'w Project,
+    /// The definition of each target's platform.
+    pub definitions: &'w BTreeMap<String, Arc<Definition>>,
+    /// The address of each target, sandboxes resolved to a stable name.
+    pub hosts: &'w BTreeMap<String, String>,
+    /// What was recorded.
+    pub state: &'w State,
+    /// What the APIs showed.
+    pub observed: &'w Observed,
+    /// Makes fingerprints.
+    pub fingerprinter: &'w Fingerprinter,
+    /// Fills in references.
+    pub references: &'w References<'w>,
+    /// Choices of this run.
+    pub options: &'w Options,
+}
+
+/// Choices of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How much is read.
+    pub refresh: Refresh,
+    /// Are secrets that cannot be verified to be written again?
+    pub rewrite_secrets: bool,
+    /// Which connections the run is about.
+    pub selector: Selector,
+}
+
+/// The rules that hold for one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'w> {
+    /// Its target.
+    pub target: &'w Target,
+    /// Its kind.
+    pub kind: &'w Kind,
+    /// Its collection.
+    pub collection: &'w Collection,
+}
+
+impl<'w> World<'w> {
+    /// The rules of a connection; `None` if its target or kind is unknown, which the configuration reported.
+    #[must_use]
+    pub fn rules(&self, connection: &Connection) -> Option<Rules<'w>> {
+        let name = connection.address.target();
+        let definition = self.definitions.get(name)?;
+        let kind = definition.kinds.get(&connection.kind)?;
+        Some(Rules { target: self.project.targets.get(name)?, kind, collection: definition.collections.get(&kind.collection)? })
+    }
+
+    /// The record that speaks of a connection: its own, or the one that moves here.
+    #[must_use]
+    pub fn record(&self, address: &Address) -> Option<&'w Record> {
+        self.state.record(address).or_else(|| {
+            let (from, _) = self.desired.moved.iter().find(|(_, to)| to == address)?;
+            self.state.record(from)
+        })
+    }
+
+    /// The connections that this run is about, in the author's order.
+    #[must_use]
+    pub fn chosen(&self) -> Vec<&'w Connection> {
+        let chosen = self.options.selector.choose(self.desired);
+        self.desired.connections.iter().filter(|c| chosen.contains(&c.address)).collect()
+    }
+}
+
+/// The objects that must be read in detail before a plan can be made: `(target, collection, id)`.
+#[must_use]
+pub fn needed_reads(world: &World<'_>) -> Vec<(String, String, String)> {
+    let mut reads = BTreeSet::new();
+    for connection in world.chosen() {
+        let Some(rules) = world.rules(connection) else { continue };
+        let target = connection.address.target();
+        let Some(list) = world.observed.list(target, &rules.kind.collection) else { continue };
+        if rules.collection.read.is_none() {
+            continue;
+        }
+        let record = world.record(&connection.address);
+        let read = |id: &str| (target.to_owned(), rules.kind.collection.clone(), id.to_owned());
+        if let Some(record) = record
+            && list.object(&record.id).is_none()
+            && !list.is_complete()
+        {
+            reads.insert(read(&record.id));
+            continue;
+        }
+        if let Located::At { id, .. } = locate(connection, &rules.kind.collection, rules.collection, record, world.observed)
+            && (world.options.refresh == Refresh::Full
+                || (world.options.refresh == Refresh::Auto && !is_proved(world, connection, rules, record, list, &id)))
+        {
+            reads.insert(read(&id));
+        }
+    }
+    reads.into_iter().collect()
+}
+
+/// Does the list alone prove that the object is as recorded and as wanted?
+fn is_proved(world: &World<'_>, connection: &Connection, rules: Rules<'_>, record: Option<&Record>, list: &LiveList, id: &str) -> bool {
+    let Some(record) = record.filter(|r| r.id == id) else { return false };
+    is_unmoved(record, list, id)
+        && connection.references.is_empty()
+        && diff::as_recorded(connection, rules.kind, record, world.fingerprinter)
+}
+
+fn is_unmoved(record: &Record, list: &LiveList, id: &str) -> bool {
+    let now = list.object(id).and_then(|o| o.watermark.as_ref());
+    now.is_some() && now == record.seen.as_ref()
+}
+
+/// Makes the plan. Every declared connection and every record has exactly one change in it.
+#[must_use]
+pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let connections = world.chosen();
+    let nodes: Vec<(&Address, &[Address])> = connections.iter().map(|c| (&c.address, c.depends_on.as_slice())).collect();
+    let mut changes: Vec<Change> = Vec::with_capacity(connections.len());
+    let mut planned: BTreeMap<Address, usize> = BTreeMap::new();
+    for n in topological(&nodes) {
+        let declared = connections[n];
+        let Some(rules) = world.rules(declared) else { continue };
+        let known = |address: &Address, reference: &Reference| reference_value(world, &changes, &planned, address, reference);
+        let connection = world.references.fill(declared, rules.kind, known);
+        if let Some(change) = change(world, connection, rules, &mut found) {
+            planned.insert(change.address.clone(), changes.len());
+            changes.push(change);
+        }
+    }
+    changes.extend(leftovers(world));
+    let mut names: Vec<&str> = world.project.targets.keys().map(String::as_str).collect();
+    names.retain(|name| changes.iter().any(|c| c.address.target() == *name));
+    let targets = names
+        .into_iter()
+        .map(|name| PlanTarget {
+            name: name.to_owned(),
+            platform: world.project.targets[name].platform.clone(),
+            base_url: world.hosts.get(name).cloned().unwrap_or_default(),
+        })
+        .collect();
+    let partial = !world.options.selector.is_everything();
+    (Plan { targets, changes, refresh: world.options.refresh, partial }, found)
+}
+
+/// The value of a reference, as far as the plan knows it: the id of an object that exists, a field as it is wanted.
+fn reference_value(
+    world: &World<'_>,
+    changes: &[Change],
+    planned: &BTreeMap<Address, usize>,
+    address: &Address,
+    reference: &Reference,
+) -> Option<Value> {
+    let change = planned.get(address).map(|n| &changes[*n]);
+    match &reference.field {
+        None => match change {
+            Some(change) => change.id.clone().map(Value::String),
+            // Outside of a narrowed plan, the record knows.
+            None => world.record(address).map(|r| Value::String(r.id.clone())),
+        },
+        Some(path) => {
+            let connection = change.and_then(|c| c.connection.as_deref());
+            let connection = connection.or_else(|| world.desired.connections.iter().find(|c| c.address == *address))?;
+            connection.spec.at(path).filter(|v| !v.has_unknown()).cloned()
+        }
+    }
+}
+
+fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &mut Diagnostics) -> Option<Change> {
+    let record = world.record(&connection.address);
+    let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
+    let name = unit::display_name(&connection, &rules.collection.natural_key);
+    if let Some(record) = record
+        && let Some(host) = world.hosts.get(connection.address.target())
+        && record.host != *host
+    {
+        found.push(target_moved(&connection, record, host, rules.target));
+        return None;
+    }
+    let target = connection.address.target();
+    let list = world.observed.list(target, &rules.kind.collection)?;
+    let (id, by_name) = match locate(&connection, &rules.kind.collection, rules.collection, record, world.observed) {
+        Located::At { id, by_name } => (Some(id), by_name),
+        Located::Absent { .. } => (None, false),
+        Located::Ambiguous(ids) => {
+            found.push(ambiguous(&connection, &name, &ids));
+            return None;
+        }
+        Located::Uncertain => {
+            found.push(cut_short(&connection, list));
+            return None;
+        }
+    };
+    let object = id.as_deref().and_then(|id| live_object(world, rules, target, list, id));
+    let trusted_record = record.filter(|r| !by_name && Some(&r.id) == id.as_ref());
+    let live = match (&id, object) {
+        (None, _) => Live::Absent,
+        (Some(_), Some(object)) => Live::Read(object),
+        (Some(_), None) => Live::Trusted,
+    };
+    if by_name && !rules.target.adopt {
+        found.push(taken(&connection, rules, &name, id.as_deref(), "this target has `adopt = false`"));
+        return None;
+    }
+    let subject = Subject {
+        connection: &connection,
+        kind: rules.kind,
+        record: trusted_record,
+        live,
+        fingerprinter: world.fingerprinter,
+        rewrite_secrets: world.options.rewrite_secrets,
+    };
+    let comparison = diff::compare(&subject);
+    if by_name && let Some(other) = comparison.fields.iter().find(|f| f.path.top().is_some_and(|t| rules.kind.constants.contains_key(t))) {
+        let live = match &other.before {
+            Side::Value(value) => value.canonical(),
+            _ => "another value".to_owned(),
+        };
+        let why = format!("its `{}` is {live}, so it is not of kind `{}`", other.path, connection.kind);
+        found.push(taken(&connection, rules, &name, id.as_deref(), &why));
+        return None;
+    }
+    let writes = comparison.writes();
+    let mut change = Change {
+        address: connection.address.clone(),
+        kind: connection.kind.clone(),
+        name,
+        id: id.clone(),
+        action: Action::Unchanged,
+        adopts: by_name,
+        moved_from,
+        unchanged_fields: comparison.unchanged,
+        fields: Vec::new(),
+        request: None,
+        reason: None,
+        depends_on: connection.depends_on.clone(),
+        source: Some(connection.source),
+        basis: object.map(basis).unwrap_or_default(),
+        before: None,
+        after: None,
+        sensitive: Vec::new(),
+        connection: None,
+    };
+    let body = object.map(|o| &o.body);
+    match (&id, writes.is_empty()) {
+        (None, _) => {
+            change.action = Action::Create;
+            change.request = Some(body::create_outline(rules.kind));
+        }
+        (Some(_), true) if by_name => change.action = Action::Adopt,
+        (Some(_), true) if change.moved_from.is_some() => change.action = Action::Move,
+        (Some(_), true) => {}
+        (Some(id), false) => match body::choose(rules.kind, &connection, &writes, body) {
+            Ok(choice) => {
+                let only_secrets = comparison.fields.iter().filter(|f| f.verdict.is_write()).all(|f| matches!(f.after, Side::Secret(_)));
+                change.action = if only_secrets { Action::Rotate } else { Action::Update };
+                change.request = Some(choice.outline(id));
+            }
+            Err(uncovered) => {
+                let reason = blocked(rules.kind, &connection, &uncovered);
+                found.push(unchangeable(&connection, &uncovered, &reason));
+                change.action = Action::Blocked;
+                change.reason = Some(reason);
+            }
+        },
+    }
+    if change.action != Action::Unchanged {
+        change.after = Some(diff::after_view(&subject, &mut change.sensitive));
+        change.before = object.map(|o| diff::before_view(rules.kind, &connection.spec, o));
+    }
+    change.fields = comparison.fields;
+    change.connection = Some(Arc::new(connection));
+    Some(change)
+}
+
+/// The object as it was read: in detail, or from the list where the API has no read.
+fn live_object<'w>(world: &World<'w>, rules: Rules<'w>, target: &str, list: &'w LiveList, id: &str) -> Option<&'w Object> {
+    match world.observed.detail(target, &rules.kind.collection, id) {
+        Some(Detail::Object(object)) => Some(object),
+        _ if rules.collection.read.is_none() => list.object(id),
+        _ => None,
+    }
+}
+
+/// What a write will rest on.
+#[must_use]
+pub fn basis(object: &Object) -> Basis {
+    match &object.watermark {
+        Some(watermark) => Basis { watermark: Some(watermark.clone()), digest: None },
+        None => Basis { watermark: None, digest: Some(digest("", &object.body.canonical())) },
+    }
+}
+
+/// Records that no connection speaks for.
+fn leftovers(world: &World<'_>) -> Vec<Change> {
+    let declared: BTreeSet<&Address> = world.desired.connections.iter().map(|c| &c.address).collect();
+    let moved: BTreeSet<&Address> = world
+        .desired
+        .moved
+        .iter()
+        .filter(|(_, to)| declared.contains(to) && world.state.record(to).is_none())
+        .map(|(from, _)| from)
+        .collect();
+    world
+        .state
+        .records()
+        .filter(|r| !declared.contains(&r.address) && !moved.contains(&r.address) && world.options.selector.matches(&r.address))
+        .map(|record| leftover(world, record))
+        .collect()
+}
+
+fn leftover(world: &World<'_>, record: &Record) -> Change {
+    let target = record.address.target();
+    let definition = world.definitions.get(target);
+    let kind = definition.and_then(|d| d.kinds.get(&record.kind));
+    let list = kind.and_then(|k| world.observed.list(target, &k.collection));
+    let gone = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_none());
+    let can_delete = kind.is_some_and(|k| matches!(k.delete, Delete::By(_)));
+    let text = if gone {
+        "in the state, in no file, and gone from the API"
+    } else if can_delete {
+        "in the state and in no file; it stays, since this target has `prune = false`"
+    } else if kind.is_some() {
+        "in the state and in no file, and the API cannot delete it"
+    } else {
+        "in the state; its target or kind is no longer declared"
+    };
+    Change {
+        address: record.address.clone(),
+        kind: record.kind.clone(),
+        name: record.name.clone(),
+        id: Some(record.id.clone()),
+        action: if gone { Action::Forget } else { Action::Orphan },
+        adopts: false,
+        moved_from: None,
+        fields: Vec::new(),
+        unchanged_fields: 0,
+        request: None,
+        reason: Some(Reason {
+            text: text.to_owned(),
+            help: "declare it again, or delete it in the vendor's console: the next apply then forgets it".to_owned(),
+        }),
+        depends_on: record.depends_on.iter().cloned().collect(),
+        source: None,
+        basis: Basis::default(),
+        before: None,
+        after: None,
+        sensitive: Vec::new(),
+        connection: None,
+    }
+}
+
+fn blocked(kind: &Kind, connection: &Connection, uncovered: &body::Uncovered) -> Reason {
+    let fields: Vec<String> = uncovered.fields.iter().map(ToString::to_string).collect();
+    Reason {
+        text: body::rule(kind, uncovered),
+        help: format!(
+            "declare it under a new key and name, or keep the live value:\n{}: lifecycle: {{ ignore_changes: [{}] }}",
+            connection.address.key(),
+            fields.join(", ")
+        ),
+    }
+}
+
+fn unchangeable(connection: &Connection, uncovered: &body::Uncovered, reason: &Reason) -> Diagnostic {
+    let fields: Vec<String> = uncovered.fields.iter().map(|f| format!("`{f}`")).collect();
+    let span = uncovered.fields.first().and_then(|f| span_of(&connection.node, f)).map_or(connection.source, |(_, value)| value);
+    Diagnostic::error(codes::UNCHANGEABLE, format!("the API cannot change {} of `{}`", fields.join(", "), connection.address))
+        .label(span, "differs from the live value")
+        .note(reason.text.clone())
+        .help(reason.help.clone())
+        .about(&connection.address)
+}
+
+fn ambiguous(connection: &Connection, name: &str, ids: &[String]) -> Diagnostic {
+    let listed: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+    Diagnostic::error(codes::AMBIGUOUS, format!("{} live objects have the name `{name}`: {}", ids.len(), listed.join(", ")))
+        .label(connection.source, "which of them is this connection?")
+        .help("rename or delete all but one of them in the vendor's console; patchbay will not guess")
+        .about(&connection.address)
+}
+
+fn taken(connection: &Connection, rules: Rules<'_>, name: &str, id: Option<&str>, why: &str) -> Diagnostic {
+    let id = id.unwrap_or_default();
+    let key = rules.collection.natural_key.first().map(|key| FieldPath::parse(key)).unwrap_or_default();
+    let span = span_of(&connection.node, &key).map_or(connection.source, |(_, value)| value);
+    Diagnostic::error(codes::ALREADY_EXISTS, format!("a live object named `{name}` exists already (`{id}`), and {why}"))
+        .label(span, "the name is taken")
+        .help("choose another name, or allow taking it over: adopt = true, with the kind that it has")
+        .about(&connection.address)
+}
+
+fn cut_short(connection: &Connection, list: &LiveList) -> Diagnostic {
+    let text = match &list.complete {
+        Completeness::CutShort { came, total: Some(total) } => format!("the list of `{}` was cut short: {came} of {total} came", connection.address.target()),
+        _ => format!("the list of `{}` may be cut short: nothing certifies that it is complete", connection.address.target()),
+    };
+    Diagnostic::error(codes::LIST_CUT, text)
+        .label(connection.source, "not in the part that came; it may exist all the same")
+        .note("nothing is created or deleted on a partial list")
+        .help(format!("raise `list_limit` of [targets.{}], if the API allows more", connection.address.target()))
+        .about(&connection.address)
+}
+
+fn target_moved(connection: &Connection, record: &Record, host: &str, target: &Target) -> Diagnostic {
+    let name = connection.address.target();
+    Diagnostic::error(codes::TARGET_MOVED, format!("the target `{name}` has another address than in the state"))
+        .label_opt(target.base_url_span, "now")
+        .note(format!("recorded: {}", record.host))
+        .note(format!("now: {host}"))
+        .help("staging files against a production state? Use a profile, which has its own state; if the deployment really moved, pass --accept-target-change")
+}
