@@ -54,6 +54,7 @@ macro_rules! codes {
 }
 
 codes! {
+    USAGE = 99, "wrong use of the command line";
     NO_PROJECT = 100, "there is no project file";
     SYNTAX = 101, "not valid YAML or TOML";
     UNKNOWN_KEY = 102, "unknown key";
@@ -237,7 +238,7 @@ pub fn tidy(diagnostics: &mut Diagnostics) {
     diagnostics.sort_by_key(|d| (place(d).is_none(), place(d)));
     let mut seen = std::collections::BTreeSet::new();
     diagnostics.retain(|d| match place(d) {
-        Some(span) => seen.insert((d.code, span)),
+        Some(span) => seen.insert((d.code, span, d.summary.clone())),
         None => true,
     });
     let mut grouped: Diagnostics = Vec::with_capacity(diagnostics.len());

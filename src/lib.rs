@@ -2,9 +2,12 @@
 pub mod address;
 pub mod config;
 pub mod diagnostic;
+pub mod engine;
+pub mod io;
 pub mod path;
 pub mod plan;
 pub mod platform;
+pub mod sandbox;
 pub mod secret;
 pub mod source;
 pub mod state;

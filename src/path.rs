@@ -96,6 +96,15 @@ impl FieldPath {
         }
     }
 
+    /// The key of the keyed list's item that the path leads through.
+    #[must_use]
+    pub fn item_key(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|step| match step {
+            Step::Item { value, .. } => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
     /// The last key of the path, for messages.
     #[must_use]
     pub fn last_key(&self) -> Option<&str> {

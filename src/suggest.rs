@@ -23,7 +23,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate);
     best.or_else(|| {
         let (_, meant) = MEANINGS.iter().find(|(said, _)| wanted.starts_with(said))?;
-        candidates.into_iter().find(|c| c == meant)
+        candidates.into_iter().find(|c| normal(c) == normal(meant))
     })
 }
 

@@ -65,6 +65,8 @@ pub struct Declarations {
     pub connections: Vec<Declaration>,
     /// Renames.
     pub moved: Vec<Moved>,
+    /// What nobody has read, and what may be a secret all the same.
+    pub hidden: Vec<Span>,
 }
 
 const CONNECTION: [&str; 6] = ["target", "targets", "kind", "spec", "depends_on", "lifecycle"];
@@ -78,12 +80,19 @@ pub fn read(root: &Node, into: &mut Declarations, found: &mut Diagnostics) {
         Some((Kind::Map(entries), _)) => {
             for entry in entries {
                 if let Err(error) = check_name(&entry.key) {
+                    entry.value.scalars(&mut into.hidden);
                     found.push(
                         Diagnostic::error(codes::BAD_NAME, format!("`{}` is not a usable connection key: {error}", entry.key))
                             .label(entry.key_span, "this key"),
                     );
-                } else if let Some(one) = connection(&entry.key, entry.key_span, &entry.value, found) {
-                    into.connections.push(one);
+                    continue;
+                }
+                for unknown in entry.value.entries().iter().filter(|e| !CONNECTION.contains(&e.key.as_str())) {
+                    unknown.value.scalars(&mut into.hidden);
+                }
+                match connection(&entry.key, entry.key_span, &entry.value, found) {
+                    Some(one) if !one.targets.is_empty() => into.connections.push(one),
+                    _ => entry.value.scalars(&mut into.hidden),
                 }
             }
         }

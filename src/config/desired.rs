@@ -68,10 +68,26 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
     let renderer = Renderer::new(inputs.scope);
     let Addressed { list, index } = addresses(declarations, inputs, &mut found);
     let mut desired = Desired::default();
-    let mut hidden = Vec::new();
+    let mut hidden = declarations.hidden.clone();
+    for declaration in &declarations.connections {
+        if !list.iter().any(|(d, _)| std::ptr::eq(*d, declaration)) {
+            declaration.spec.scalars(&mut hidden);
+        }
+    }
     for (declaration, address) in &list {
-        let Some(definition) = inputs.definitions.get(address.target()) else { continue };
-        let Some(kind) = kind_of(declaration, definition, &mut found) else { continue };
+        let definition = inputs.definitions.get(address.target());
+        let Some(kind) = definition.and_then(|d| kind_of(declaration, d, &mut found)) else {
+            declaration.spec.scalars(&mut hidden);
+            continue;
+        };
+        for path in declaration.lifecycle.ignore_changes.iter().filter(|p| !p.top().is_some_and(|t| kind.fields.contains_key(t))) {
+            let known: Vec<&str> = kind.fields.keys().map(String::as_str).collect();
+            found.push(
+                Diagnostic::error(codes::UNKNOWN_KEY, format!("`ignore_changes` of `{}` names an unknown field `{path}`", declaration.key))
+                    .label(declaration.key_span, "in this connection")
+                    .help_opt(suggest::help(path.top().unwrap_or_default(), &known)),
+            );
+        }
         let reader = SpecReader { renderer: &renderer, sources, lookup: None, literals: inputs.literals };
         let what = format!("the {} `{}`", kind.title, declaration.key);
         let rendered = reader.read(kind, &declaration.spec, &what, &mut found);
@@ -84,11 +100,18 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
                 Ok(other) if !depends_on.contains(&other) => depends_on.push(other),
                 Ok(_) => {}
                 Err(why) => {
-                    let keys: Vec<&str> = index.keys().map(Address::key).collect();
+                    let known: Vec<String> = if name.contains('/') {
+                        index.keys().map(ToString::to_string).collect()
+                    } else {
+                        index.keys().map(|a| a.key().to_owned()).collect()
+                    };
+                    let near = suggest::nearest(name, known.iter().map(String::as_str)).filter(|near| near != name);
+                    // A secret may have been used as a name.
+                    let why = inputs.scope.redactor.scrub(&why).into_owned();
                     found.push(
                         Diagnostic::error(codes::UNKNOWN_CONNECTION, why)
                             .label(span, "refers to nothing")
-                            .help_opt(suggest::nearest(name, keys).map(|near| format!("did you mean `{near}`?"))),
+                            .help_opt(near.map(|near| format!("did you mean `{near}`?"))),
                     );
                 }
             }
@@ -166,6 +189,10 @@ fn addresses<'d>(declarations: &'d Declarations, inputs: &Inputs<'_>, found: &mu
     for declaration in &declarations.connections {
         for (target, span) in &declaration.targets {
             if !inputs.project.targets.contains_key(target) {
+                // A target that is declared and wrong was reported where it stands.
+                if inputs.project.declared.contains(target) {
+                    continue;
+                }
                 let known: Vec<&str> = inputs.project.targets.keys().map(String::as_str).collect();
                 let near = suggest::nearest(target, known.iter().copied());
                 found.push(
@@ -225,7 +252,8 @@ fn check_names(desired: &Desired, definitions: &BTreeMap<String, Arc<Definition>
             continue;
         };
         let Some(name) = natural_key(collection, &connection.spec) else { continue };
-        let shown = name.join(" / ");
+        let secret = |path: &String| connection.spec.at(&crate::path::FieldPath::parse(path)).is_some_and(Value::has_secret);
+        let shown = if collection.natural_key.iter().any(secret) { "(secret)".to_owned() } else { name.join(" / ") };
         if let Some(other) = first.insert((target, kind.collection.as_str(), name), connection) {
             let field = collection.natural_key.first().map(String::as_str).unwrap_or_default();
             let place = |c: &Connection| {

@@ -8,3 +8,6 @@ pub mod spec;
 pub mod template;
 pub mod toml;
 pub mod yaml;
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,17 @@ impl Node {
         Span { end: self.end.max(self.span.end), ..self.span }
     }
 
+    /// Adds the places of all scalars below that are no templates: what nobody has read may be a secret.
+    pub fn scalars(&self, places: &mut Vec<Span>) {
+        match &self.kind {
+            Kind::String(text) if text.contains("${{") => {}
+            Kind::String(_) | Kind::Number(_) => places.push(self.extent()),
+            Kind::List(list) => list.iter().for_each(|item| item.scalars(places)),
+            Kind::Map(entries) => entries.iter().for_each(|entry| entry.value.scalars(places)),
+            Kind::Null | Kind::Bool(_) => {}
+        }
+    }
+
     /// What people call this type of value.
     #[must_use]
     pub fn type_name(&self) -> &'static str {

@@ -27,6 +27,10 @@ pub struct Project {
     pub connections: Vec<String>,
     /// Targets by name, in the author's order.
     pub targets: IndexMap<String, Target>,
+    /// Every target that is declared, also those that are too wrong to be in `targets`.
+    pub declared: Vec<String>,
+    /// Credentials that stand in the file as they are: what they are for, and where.
+    pub literal_credentials: Vec<(String, Span)>,
     /// The state file, relative to the project folder.
     pub state_path: String,
     /// Limits on how much one run may change.
@@ -112,8 +116,9 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
     if let Some(name) = profile {
         match root.get("profile").and_then(|p| p.get(name)).cloned() {
             Some(over) => {
-                reader::map(&over, "a profile", &TOP[..5], &mut found);
-                root.merge(&over);
+                if reader::map(&over, "a profile", &TOP[..5], &mut found).is_some() {
+                    root.merge(&over);
+                }
             }
             None => {
                 let known: Vec<&str> =
@@ -145,7 +150,15 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
             None
         }
     });
+    let mut declared = Vec::new();
+    let mut literal_credentials = Vec::new();
     for entry in target_table.map(Node::entries).unwrap_or_default() {
+        declared.push(entry.key.clone());
+        for credential in entry.value.get("auth").map(Node::entries).unwrap_or_default() {
+            if credential.value.as_str().is_some_and(|text| !super::template::has_template(text)) {
+                literal_credentials.push((format!("{}.auth.{}", entry.key, credential.key), credential.value.extent()));
+            }
+        }
         if let Err(error) = check_name(&entry.key) {
             found.push(
                 Diagnostic::error(codes::BAD_NAME, format!("`{}` is not a usable target name: {error}", entry.key))
@@ -169,7 +182,7 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
             None => {}
         }
     }
-    let project = Project { name: name.to_owned(), connections, targets, state_path, safety, vars, platforms };
+    let project = Project { name: name.to_owned(), connections, targets, declared, literal_credentials, state_path, safety, vars, platforms };
     (Some(project), found)
 }
 
@@ -193,7 +206,7 @@ fn state_path(root: &Node, profile: Option<&str>, found: &mut Diagnostics) -> St
     let table = root.get("state").and_then(|s| reader::map(s, "[state]", &["path"], found));
     let path = table.and_then(|t| reader::string(t, "path", "[state]", found)).map_or("patchbay.state", |(p, _)| p);
     let Some(profile) = profile else { return path.to_owned() };
-    let own = root.get("profile").and_then(|p| p.get(profile)).and_then(|p| p.get("state")).is_some();
+    let own = root.get("profile").and_then(|p| p.get(profile)).and_then(|p| p.get("state")).and_then(|s| s.get("path")).is_some();
     match (own, path.rsplit_once('.')) {
         (true, _) => path.to_owned(),
         (false, Some((stem, extension))) if !extension.contains('/') => format!("{stem}.{profile}.{extension}"),

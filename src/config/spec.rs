@@ -56,8 +56,8 @@ pub struct SpecReader<'r> {
 impl SpecReader<'_> {
     /// Renders and checks one spec. `what` names the connection in messages.
     pub fn read(&self, kind: &Kind, node: &Node, what: &str, found: &mut Diagnostics) -> Rendered {
-        let mut walk = Walk { reader: self, found, out: Rendered::default() };
-        let mut spec = walk.object(&kind.fields, Some(&kind.constants), node, &FieldPath::root(), what);
+        let mut walk = Walk { reader: self, what, found, out: Rendered::default() };
+        let mut spec = walk.object(&kind.fields, Some(&kind.constants), node, &FieldPath::root());
         spec.retain(|key, _| !kind.constants.contains_key(key));
         walk.out.spec = spec;
         walk.out
@@ -66,6 +66,8 @@ impl SpecReader<'_> {
 
 struct Walk<'w, 'r> {
     reader: &'w SpecReader<'r>,
+    /// The connection, in messages.
+    what: &'w str,
     found: &'w mut Diagnostics,
     out: Rendered,
 }
@@ -78,8 +80,8 @@ impl Walk<'_, '_> {
         constants: Option<&IndexMap<String, serde_json::Value>>,
         node: &Node,
         path: &FieldPath,
-        what: &str,
     ) -> Map {
+        let place = if path.steps().is_empty() { self.what.to_owned() } else { format!("`{path}` of {}", self.what) };
         let mut map = Map::new();
         for entry in node.entries() {
             let path = path.key(&entry.key);
@@ -91,14 +93,13 @@ impl Walk<'_, '_> {
             } else {
                 let accepted: Vec<&str> =
                     fields.keys().chain(constants.into_iter().flat_map(IndexMap::keys)).map(String::as_str).collect();
-                self.found.push(reader::unknown_key(entry, what, &accepted));
+                self.found.push(reader::unknown_key(entry, &place, &accepted));
                 // Its value may be a secret all the same.
-                self.out.hidden.push(entry.value.extent());
+                entry.value.scalars(&mut self.out.hidden);
             }
         }
         for (name, _) in fields.iter().filter(|(name, field)| field.required && node.get(name).is_none()) {
             let at = node.entries().first().map_or(node.span, |e| e.key_span);
-            let place = if path.steps().is_empty() { what.to_owned() } else { format!("`{path}` of {what}") };
             let help = fields[name].description.clone();
             self.found.push(
                 reader::missing(at, &place, name)
@@ -122,6 +123,9 @@ impl Walk<'_, '_> {
     /// Any value. `item_key` is the key of the keyed list's item that it belongs to.
     fn value(&mut self, node: &Node, field: Option<&Field>, item_key: Option<&str>, path: &FieldPath) -> Value {
         let secret = field.is_some_and(|f| is_secret(f, item_key));
+        if secret && matches!(node.kind, NodeKind::Map(_) | NodeKind::List(_)) {
+            node.scalars(&mut self.out.hidden);
+        }
         match &node.kind {
             NodeKind::String(text) if has_template(text) => self.template(node, text, field, secret, path),
             NodeKind::String(text) if secret => {
@@ -130,7 +134,7 @@ impl Walk<'_, '_> {
             }
             NodeKind::Map(_) if field.is_some_and(|f| !f.fields.is_empty()) => {
                 let Some(field) = field else { return Value::Null };
-                Value::Map(self.object(&field.fields, None, node, path, &format!("`{path}`")))
+                Value::Map(self.object(&field.fields, None, node, path))
             }
             NodeKind::Map(entries) => {
                 let value = Value::Map(
@@ -190,6 +194,7 @@ impl Walk<'_, '_> {
             }
             if !matches!(item.kind, NodeKind::Map(_)) {
                 self.found.push(reader::wrong_type(item, &format!("an item of `{path}`"), "an object"));
+                item.scalars(&mut self.out.hidden);
                 continue;
             }
             let step = match key {
@@ -203,7 +208,7 @@ impl Walk<'_, '_> {
                 let Some(rules) = field.item.get(&entry.key) else {
                     let accepted: Vec<&str> = field.item.keys().map(String::as_str).collect();
                     self.found.push(reader::unknown_key(entry, &what, &accepted));
-                    self.out.hidden.push(entry.value.extent());
+                    entry.value.scalars(&mut self.out.hidden);
                     continue;
                 };
                 let value = self.value(&entry.value, Some(rules), Some(key.unwrap_or("authorization")), &path.key(&entry.key));
@@ -266,8 +271,14 @@ impl Walk<'_, '_> {
         if right {
             return;
         }
-        let mut error = reader::wrong_type(node, &format!("`{path}`"), field.kind.name());
-        if field.kind == FieldType::String && matches!(value, Value::Number(_) | Value::Bool(_)) {
+        let mut error = Diagnostic::error(codes::WRONG_TYPE, format!("`{path}` must be {}", field.kind.name()))
+            .label(node.span, format!("this is {}", value.type_name()));
+        if matches!(field.kind, FieldType::Object | FieldType::List | FieldType::Set) {
+            // Something else stands where an object or a list may hold secrets.
+            node.scalars(&mut self.out.hidden);
+        }
+        let is_open = !is_secret(field, path.item_key()) && !node.as_str().is_some_and(has_template);
+        if is_open && field.kind == FieldType::String && matches!(value, Value::Number(_) | Value::Bool(_)) {
             let written = self.reader.sources.text(node.span);
             error = error.help(format!("quote it: \"{written}\""));
         }
@@ -278,8 +289,14 @@ impl Walk<'_, '_> {
         if field.accepted.is_empty() {
             return;
         }
-        if let Some(text) = value.expose_str()
-            && !field.accepted.iter().any(|a| a == text)
+        let text = match value {
+            Value::Number(_) | Value::Bool(_) => Some(value.canonical()),
+            Value::Map(_) => Some("{…}".to_owned()),
+            // Null and lists are a matter of the type.
+            _ => value.expose_str().map(ToOwned::to_owned),
+        };
+        if let Some(text) = text.as_deref()
+            && (value.expose_str().is_none() || !field.accepted.iter().any(|a| a == text))
         {
             let accepted: Vec<&str> = field.accepted.iter().map(String::as_str).collect();
             // A value from the environment is not echoed.
@@ -301,7 +318,7 @@ impl Walk<'_, '_> {
             LiteralSecrets::Refuse => Severity::Error,
             LiteralSecrets::Warn => Severity::Warning,
         };
-        let name = path.last_key().unwrap_or("KEY").to_ascii_uppercase();
+        let name = path.item_key().or(path.last_key()).unwrap_or("KEY").to_ascii_uppercase();
         let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         self.found.push(Diagnostic {
             severity,
@@ -314,12 +331,14 @@ impl Walk<'_, '_> {
     /// What no API key looks like, but what a failed substitution leaves behind.
     fn check_secret(&mut self, node: &Node, secret: &Secret, path: &FieldPath) {
         let text = secret.expose();
-        let unresolved = ["op://", "vault:", "ENC[", "${", "{{"].iter().find(|start| text.trim().starts_with(**start));
+        // `Bearer op://…`: the secret is what follows the scheme.
+        let core = text.trim().split_once(' ').map_or(text.trim(), |(_, rest)| rest.trim());
+        let unresolved = ["op://", "vault:", "ENC[", "${", "{{"].iter().find(|start| core.starts_with(**start) || text.trim().starts_with(**start));
         let what = if mask::looks_masked(text) {
             Some(("is a mask, not a secret", "APIs show masks in place of secrets; written back, the mask would become the key"))
         } else if unresolved.is_some() {
             Some(("is an unresolved reference, not a secret", "resolve it first: `op run -- patchbay …`, `sops exec-env FILE 'patchbay …'`"))
-        } else if text.eq_ignore_ascii_case("changeme") || text.trim().is_empty() {
+        } else if core.eq_ignore_ascii_case("changeme") || text.trim().is_empty() {
             Some(("is a placeholder, not a secret", "put the real value into the environment"))
         } else {
             None

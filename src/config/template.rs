@@ -138,7 +138,7 @@ impl Renderer {
             environment.remove_global(name);
         }
         environment.add_global("env", Jinja::from_object(EnvObject { scope: scope.clone(), trace: Arc::clone(&trace) }));
-        environment.add_global("var", Jinja::from_object(VarObject(Arc::clone(&scope.vars))));
+        environment.add_global("var", Jinja::from_object(VarObject(Arc::clone(&scope.vars), Arc::clone(&trace))));
         let (file_scope, file_trace) = (scope.clone(), Arc::clone(&trace));
         environment.add_function("file", move |path: String| file(&file_scope, &file_trace, &path));
         let (reference_trace, reference_lookup) = (Arc::clone(&trace), Arc::clone(&lookup));
@@ -235,6 +235,15 @@ impl Renderer {
     fn explain(&self, error: &Error, outer: &Range<usize>) -> TemplateError {
         let trouble = lock(&self.trace).trouble.take();
         if let Some(kind) = trouble {
+            // A secret may have been used as a name.
+            let clean = |text: String| self.redactor.scrub(&text).into_owned();
+            let kind = match kind {
+                TemplateErrorKind::Unset(name) => TemplateErrorKind::Unset(clean(name)),
+                TemplateErrorKind::Empty(name) => TemplateErrorKind::Empty(clean(name)),
+                TemplateErrorKind::BothSet(name) => TemplateErrorKind::BothSet(clean(name)),
+                TemplateErrorKind::File(path, why) => TemplateErrorKind::File(clean(path), clean(why)),
+                TemplateErrorKind::Other(what) => TemplateErrorKind::Other(clean(what)),
+            };
             return TemplateError { kind, range: outer.clone() };
         }
         let range = match error.range() {
@@ -385,11 +394,22 @@ impl Object for EnvObject {
 }
 
 #[derive(Debug)]
-struct VarObject(Arc<BTreeMap<String, Value>>);
+struct VarObject(Arc<BTreeMap<String, Value>>, Arc<Mutex<Trace>>);
 
 impl Object for VarObject {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
-        self.0.get(key.as_str()?).and_then(Value::expose_json).map(|json| Jinja::from(minijinja::value::Serde(json)))
+        let name = key.as_str()?;
+        let value = self.0.get(name)?;
+        let mut trace = lock(&self.1);
+        // A variable that was made from the environment is as delicate as the environment.
+        trace.tainted |= value.has_secret();
+        match value.expose_json() {
+            Some(json) => Some(Jinja::from(minijinja::value::Serde(json))),
+            None => {
+                trace.pending.push(format!("var.{name}"));
+                Some(Jinja::from("pending"))
+            }
+        }
     }
 }
 

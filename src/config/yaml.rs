@@ -28,12 +28,14 @@ pub fn parse(file: FileId, text: &str) -> Result<Option<Node>, Diagnostic> {
             .label(file.span(0, 0), "this file")
             .help("split it into several files"));
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let whole = text;
+    let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
+    let at = Locator { file, text, base: whole.len() - text.len() };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---") {
         return Ok(None);
     }
-    let raw: Raw = serde_saphyr::from_str_with_options(text, options()).map_err(|e| explain(file, text, &e))?;
-    Ok(Some(raw.locate(file, text)))
+    let raw: Raw = serde_saphyr::from_str_with_options(text, options()).map_err(|e| explain(&at, &e))?;
+    Ok(Some(raw.locate(&at)))
 }
 
 fn options() -> serde_saphyr::options::Options {
@@ -140,26 +142,33 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
+/// From the crate's locations to spans of the file, whose byte order mark the crate never saw.
+struct Locator<'t> {
+    file: FileId,
+    text: &'t str,
+    base: usize,
+}
+
 impl Raw {
-    fn locate(self, file: FileId, text: &str) -> Node {
+    fn locate(self, at: &Locator<'_>) -> Node {
         let location = self.0.referenced;
-        let span = span(file, text, location);
+        let span = at.span(location);
         let whole = location.span();
-        let end = whole.byte_offset().zip(whole.byte_len()).and_then(|(at, len)| u32::try_from(at + len).ok());
-        let end = end.unwrap_or(span.end);
+        let end = whole.byte_offset().zip(whole.byte_len()).and_then(|(start, len)| usize::try_from(start + len).ok());
+        let end = end.and_then(|end| u32::try_from(end + at.base).ok()).unwrap_or(span.end);
         let kind = match self.0.value {
             RawKind::Null => Kind::Null,
             RawKind::Bool(b) => Kind::Bool(b),
             RawKind::Number(n) => Kind::Number(n),
             RawKind::String(s) => Kind::String(s),
-            RawKind::List(list) => Kind::List(list.into_iter().map(|item| item.locate(file, text)).collect()),
+            RawKind::List(list) => Kind::List(list.into_iter().map(|item| item.locate(at)).collect()),
             RawKind::Map(entries) => Kind::Map(
                 entries
                     .into_iter()
                     .map(|(key, value)| Entry {
-                        key_span: self::span(file, text, key.referenced),
+                        key_span: at.span(key.referenced),
                         key: key.value,
-                        value: value.locate(file, text),
+                        value: value.locate(at),
                     })
                     .collect(),
             ),
@@ -168,42 +177,46 @@ impl Raw {
     }
 }
 
-/// The byte span of a location. Containers get the span of their first line only, so that a label under a map does not
-/// underline half of the file.
-fn span(file: FileId, text: &str, location: Location) -> Span {
-    let span = location.span();
-    let (Some(offset), Some(len)) = (span.byte_offset(), span.byte_len()) else { return fallback(file, text, location) };
-    let (Ok(start), Ok(len)) = (usize::try_from(offset), usize::try_from(len)) else {
-        return fallback(file, text, location);
-    };
-    let end = (start + len).min(text.len());
-    let shown = text.get(start..end).map_or(0, |t| t.find('\n').unwrap_or(t.len()));
-    file.span(start, start + text.get(start..start + shown).map_or(shown, |t| t.trim_end().len()))
+impl Locator<'_> {
+    /// The byte span of a location: its first line only, so that a label under a map does not underline half of the
+    /// file.
+    fn span(&self, location: Location) -> Span {
+        let span = location.span();
+        let exact = span.byte_offset().zip(span.byte_len());
+        let exact = exact.and_then(|(start, len)| Some((usize::try_from(start).ok()?, usize::try_from(len).ok()?)));
+        let Some((start, len)) = exact else { return self.by_line(location) };
+        let shown = self.text.get(start..(start + len).min(self.text.len())).unwrap_or("");
+        let shown = shown.lines().next().unwrap_or("").trim_end();
+        self.file.span(self.base + start, self.base + start + shown.len())
+    }
+
+    /// Scanner errors know line and column only.
+    fn by_line(&self, location: Location) -> Span {
+        let line = usize::try_from(location.line()).unwrap_or(1).max(1);
+        let column = usize::try_from(location.column()).unwrap_or(1).max(1);
+        let start = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
+        let within = self.text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, |row| {
+            row.char_indices().nth(column - 1).map_or(row.len(), |(at, _)| at)
+        });
+        let at = (start + within).min(self.text.len());
+        self.file.span(self.base + at, self.base + at + usize::from(at < self.text.len()))
+    }
 }
 
-/// Scanner errors know line and column only.
-fn fallback(file: FileId, text: &str, location: Location) -> Span {
-    let line = usize::try_from(location.line()).unwrap_or(1).max(1);
-    let column = usize::try_from(location.column()).unwrap_or(1).max(1);
-    let start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
-    let within = text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, |row| {
-        row.char_indices().nth(column - 1).map_or(row.len(), |(at, _)| at)
-    });
-    let at = (start + within).min(text.len());
-    file.span(at, at + usize::from(at < text.len()))
-}
-
-fn explain(file: FileId, text: &str, error: &serde_saphyr::Error) -> Diagnostic {
+fn explain(at: &Locator<'_>, error: &serde_saphyr::Error) -> Diagnostic {
     let error = error.without_snippet();
-    let place = error.location().map(|l| span(file, text, l)).unwrap_or_else(|| file.span(0, 0));
+    let text = at.text;
+    let place = error.location().map_or_else(|| at.file.span(0, 0), |l| at.span(l));
+    let start = (place.start as usize).saturating_sub(at.base);
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).lines().next().unwrap_or("").trim().to_owned();
     let lower = message.to_lowercase();
-    let line = text[..(place.start as usize).min(text.len())].rfind('\n').map_or(0, |at| at + 1);
+    let line = text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let row = text[line..].lines().next().unwrap_or("");
     if lower.contains("duplicate") {
-        let key = message.rsplit(['`', ' ']).find(|w| !w.is_empty()).unwrap_or("");
-        return Diagnostic::error(codes::DUPLICATE_KEY, format!("the key `{}` stands here twice", key.trim_matches('`')))
+        let key = text.get(start..(place.end as usize).saturating_sub(at.base)).unwrap_or("");
+        let key = key.split(':').next().unwrap_or(key).trim().trim_matches(['"', '\'']);
+        return Diagnostic::error(codes::DUPLICATE_KEY, format!("the key `{key}` stands here twice"))
             .label(place, "second time")
             .help("rename one of the two, or remove it");
     }

@@ -10,7 +10,7 @@ use crate::platform::compare;
 use crate::platform::mask::Mask;
 use crate::platform::model::{Kind, ReadBack, ReadsAs};
 use crate::platform::object::Object;
-use crate::state::{Fingerprinter, Record, SecretRecord, digest};
+use crate::state::{Fingerprinter, Intent, Record, SecretRecord, digest};
 use crate::value::Value;
 
 /// What is known once a write, or an adoption, is done.
@@ -32,6 +32,10 @@ pub struct Written<'w> {
     pub read_back: Option<&'w Object>,
     /// The record before.
     pub prior: Option<&'w Record>,
+    /// The revision that the new record gets.
+    pub rev: u64,
+    /// What an interrupted create of ours had announced: if the object is found again, these were written by us.
+    pub announced: Option<&'w Intent>,
     /// The paths that were written; empty for an adoption or a move.
     pub writes: &'w [FieldPath],
     /// Was everything sent, or only `writes`?
@@ -42,6 +46,26 @@ pub struct Written<'w> {
     pub op: &'w str,
     /// Now, RFC 3339.
     pub at: &'w str,
+}
+
+/// The key under which an intent carries the digest of the spec that it announces.
+pub const SPEC: &str = "spec";
+
+/// The digest of a spec without its secrets, for intents.
+#[must_use]
+pub fn spec_digest(connection: &Connection) -> String {
+    let mut plain = connection.spec.clone();
+    without_secrets(&mut plain);
+    digest("", &plain.canonical())
+}
+
+fn without_secrets(value: &mut Value) {
+    match value {
+        Value::Secret(_) => *value = Value::Null,
+        Value::List(list) => list.iter_mut().for_each(without_secrets),
+        Value::Map(map) => map.values_mut().for_each(without_secrets),
+        _ => {}
+    }
 }
 
 /// What the API made of a field that was sent.
@@ -63,6 +87,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     let mut stored_as = BTreeMap::new();
     let mut secrets = BTreeMap::new();
     let shown = w.read_back.or(w.answer);
+    let announced_spec = w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
         let path = unit.path.to_string();
         let sent = w.sent_all || w.writes.iter().any(|written| unit.path.starts_with(written) || written.starts_with(&unit.path));
@@ -78,11 +103,13 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
                 findings.push(Finding::OtherSecret(unit.path.clone()));
             }
             let prior = w.prior.and_then(|r| r.secrets.get(&path));
-            let proved = sent || mask.as_deref() == Some(value) || prior.is_some_and(|p| !p.assumed);
+            let fp = fingerprinter.secret(&w.connection.address, &path, value);
+            let announced = w.announced.and_then(|i| i.fp.get(&path)) == Some(&fp);
+            let proved = sent || announced || mask.as_deref() == Some(value) || prior.is_some_and(|p| !p.assumed);
             secrets.insert(
                 path.clone(),
                 SecretRecord {
-                    fp: fingerprinter.secret(&w.connection.address, &path, value),
+                    fp,
                     assumed: !proved,
                     mask: mask.map(|m| fingerprinter.mask(&w.connection.address, &path, &m)),
                     mask_at: mask_at.map(ToOwned::to_owned),
@@ -101,7 +128,10 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             live => live,
         };
         let Some((live, live_digest)) = live else {
-            let known = sent || w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED));
+            let known = sent || announced_spec || w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED));
+            if let Some(form) = w.prior.and_then(|r| r.stored_as.get(&path)).filter(|_| !sent) {
+                stored_as.insert(path.clone(), form.clone());
+            }
             fields.insert(path, if known { wanted } else { format!("{ASSUMED}{wanted}") });
             continue;
         };
@@ -130,7 +160,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     let record = Record {
         address: w.connection.address.clone(),
         id: w.id.to_owned(),
-        rev: w.prior.map_or(0, |r| r.rev) + 1,
+        rev: w.rev,
         op: w.op.to_owned(),
         kind: w.connection.kind.clone(),
         name: w.name.to_owned(),
@@ -138,7 +168,10 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
         fields,
         stored_as,
         secrets,
-        seen: shown.and_then(|object| object.watermark.clone()).or_else(|| w.answer.and_then(|a| a.watermark.clone())),
+        seen: shown
+            .and_then(|object| object.watermark.clone())
+            .or_else(|| w.answer.and_then(|a| a.watermark.clone()))
+            .or_else(|| w.prior.filter(|_| w.writes.is_empty() && !w.sent_all).and_then(|r| r.seen.clone())),
         guards,
         depends_on: w.connection.depends_on.iter().cloned().collect(),
         at: w.at.to_owned(),

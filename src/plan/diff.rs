@@ -199,7 +199,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 mask: mask.as_ref().map(|m| (m, "read")),
                 stamp,
                 // A header that is no credential is shown as it is, though its neighbours are masked.
-                masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, item_key(&unit.path)),
+                masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, unit.path.item_key()),
             });
             if s.rewrite_secrets && matches!(judged.0, Verdict::CannotVerify(_)) {
                 judged = (Verdict::ChangedHere, Cause::Unknown);
@@ -238,14 +238,6 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
             }
         }
     }
-}
-
-/// The key of the keyed list's item that a path leads through.
-fn item_key(path: &FieldPath) -> Option<&str> {
-    path.steps().iter().rev().find_map(|step| match step {
-        Step::Item { value, .. } => Some(value.as_str()),
-        _ => None,
-    })
 }
 
 fn before(s: &Subject<'_>, unit: &Unit<'_>) -> Side {

@@ -21,6 +21,7 @@ pub mod model;
 pub mod observed;
 pub mod order;
 pub mod planner;
+pub mod saved;
 pub mod select;
 pub mod unit;
 pub mod verdict;

@@ -31,6 +31,8 @@ pub enum Detail {
     Object(Object),
     /// There is none of this id.
     Gone,
+    /// It could not be read; a diagnostic says why.
+    Failed,
 }
 
 impl Observed {
@@ -124,7 +126,7 @@ pub fn locate(
     if let Some(record) = record {
         let at = || Located::At { id: record.id.clone(), by_name: false };
         match observed.detail(target, collection_name, &record.id) {
-            Some(Detail::Object(_)) => return at(),
+            Some(Detail::Object(_) | Detail::Failed) => return at(),
             None if list.object(&record.id).is_some() => return at(),
             None if !list.is_complete() && collection.read.is_some() => return Located::Uncertain,
             _ => gone = Some(record.id.clone()),

@@ -52,6 +52,8 @@ pub struct Options {
     pub refresh: Refresh,
     /// Are secrets that cannot be verified to be written again?
     pub rewrite_secrets: bool,
+    /// May a target have another address than in the state?
+    pub accept_target_change: bool,
     /// Which connections the run is about.
     pub selector: Selector,
 }
@@ -200,6 +202,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     if let Some(record) = record
         && let Some(host) = world.hosts.get(connection.address.target())
         && record.host != *host
+        && !world.options.accept_target_change
     {
         found.push(target_moved(&connection, record, host, rules.target));
         return None;
@@ -218,6 +221,11 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
             return None;
         }
     };
+    if let Some(id) = &id
+        && matches!(world.observed.detail(target, &rules.kind.collection, id), Some(Detail::Failed))
+    {
+        return None;
+    }
     let object = id.as_deref().and_then(|id| live_object(world, rules, target, list, id));
     let trusted_record = record.filter(|r| !by_name && Some(&r.id) == id.as_ref());
     let live = match (&id, object) {

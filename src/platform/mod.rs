@@ -9,3 +9,4 @@ pub mod mask;
 pub mod model;
 pub mod object;
 pub mod parse;
+pub mod schema;

@@ -151,9 +151,8 @@ mod tests {
         let me = intent("M-1", "t/a", 0, "M");
         let places = BTreeMap::from([("M-1".to_owned(), 1)]);
         let rival = Entry::Intent(intent("O-1", "t/a", 0, "O"));
-        let decide = |file: &[Entry], parts: &[Entry]| {
-            decide(&me, &Heads { file: &of(file), places: &places, parts: &of(parts) })
-        };
+        let decide =
+            |file: &[Entry], parts: &[Entry]| decide(&me, &Heads { file: &of(file), places: &places, parts: &of(parts) });
         assert!(matches!(decide(&[], std::slice::from_ref(&rival)), Claim::Taken(other) if other.op == "O-1"));
         let void = Entry::Void { op: "O-1".to_owned(), why: "x".to_owned() };
         assert_eq!(decide(&[void.clone()], std::slice::from_ref(&rival)), Claim::Won);
@@ -166,9 +165,8 @@ mod tests {
     fn a_newer_record_anywhere_makes_the_plan_stale() {
         let me = intent("M-1", "t/a", 3, "M");
         let places = BTreeMap::new();
-        let decide = |file: &[Entry], parts: &[Entry]| {
-            decide(&me, &Heads { file: &of(file), places: &places, parts: &of(parts) })
-        };
+        let decide =
+            |file: &[Entry], parts: &[Entry]| decide(&me, &Heads { file: &of(file), places: &places, parts: &of(parts) });
         let at = |rev| [Entry::Record(record("t/a", "1", rev, "X-1"))];
         assert_eq!(decide(&at(3), &[]), Claim::Won);
         assert_eq!(decide(&at(4), &[]), Claim::Moved { rev: 4 });

@@ -352,10 +352,7 @@ mod tests {
     #[test]
     fn versions_are_read_before_the_checksum() {
         let decode = |line: &str| Entry::decode(line);
-        assert_eq!(
-            decode(r#"{"patchbay_state":2,"minor":3,"new":true}"#),
-            Err(LineError::Newer { major: 2, minor: 3 })
-        );
+        assert_eq!(decode(r#"{"patchbay_state":2,"minor":3,"new":true}"#), Err(LineError::Newer { major: 2, minor: 3 }));
         assert_eq!(decode(r#"{"patchbay_state":12, in another manner"#), Err(LineError::Newer { major: 12, minor: 0 }));
         assert_eq!(decode(&format!(r#"{{"patchbay_state":1,"lineage":"{LINEAGE}"}}"#)), Err(LineError::NoSum));
         let minor = header().encode().replace("1,\"lineage", "1,\"minor\":7,\"lineage");

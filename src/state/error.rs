@@ -115,7 +115,9 @@ impl StateError {
         let unreadable = || Diagnostic::error(codes::STATE_UNREADABLE, self.to_string());
         let damaged = || Diagnostic::error(codes::STATE_DAMAGED, self.to_string());
         match self {
-            Self::Io { .. } => unreadable().help("check the permissions and the free space of its folder, then run `patchbay plan`"),
+            Self::Io { .. } => {
+                unreadable().help("check the permissions and the free space of its folder, then run `patchbay plan`")
+            }
             Self::Sync { .. } => unreadable()
                 .note("after a failed sync nobody knows which of the last lines are on the disk, so this run stops writing")
                 .help("check the disk, then run `patchbay plan`: what is not in the state is found again by its name"),
@@ -151,9 +153,9 @@ impl StateError {
                 .note("the key makes the fingerprints of secrets; with another key they cannot be verified")
                 .help("restore the key; if it is lost, a new one does: secrets cannot be verified until they are written again"),
             Self::Stopped => unreadable().help("run `patchbay plan`: what is not in the state is found again by its name"),
-            Self::Saved { cause, place } => cause.diagnostic().note(format!(
-                "what this run did is saved in `{place}`; the next `patchbay apply` takes it over"
-            )),
+            Self::Saved { cause, place } => cause
+                .diagnostic()
+                .note(format!("what this run did is saved in `{place}`; the next `patchbay apply` takes it over")),
         }
     }
 }
@@ -214,18 +216,15 @@ impl StateWarning {
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Self::Torn { name, line } => {
-                Diagnostic::warning(codes::STATE_DAMAGED, format!("`{name}` has an unfinished line: line {line}")).note(
-                    "a run was stopped while it wrote, or is writing now; the line is ignored and nothing is lost",
-                )
+                Diagnostic::warning(codes::STATE_DAMAGED, format!("`{name}` has an unfinished line: line {line}"))
+                    .note("a run was stopped while it wrote, or is writing now; the line is ignored and nothing is lost")
             }
             Self::DamagedPart { name, line, why } => {
                 Diagnostic::warning(codes::STATE_DAMAGED, format!("`{name}` is damaged: line {line}: {why}"))
                     .note("a stopped run left this file; its other lines are used")
             }
-            Self::ForeignPart { name } => {
-                Diagnostic::warning(codes::STATE_LINEAGE, format!("`{name}` belongs to another state"))
-                    .help("delete it if it was copied here by mistake")
-            }
+            Self::ForeignPart { name } => Diagnostic::warning(codes::STATE_LINEAGE, format!("`{name}` belongs to another state"))
+                .help("delete it if it was copied here by mistake"),
             Self::NotTidied { why } => {
                 Diagnostic::warning(codes::STATE_UNREADABLE, format!("the state was saved, but not tidied: {why}"))
                     .note("the next run that changes something does it")
@@ -250,11 +249,7 @@ mod tests {
                 codes::STATE_UNREADABLE,
                 "cannot make `patchbay.state` durable: input/output error",
             ),
-            (
-                StateError::Unsettled { path: name.clone() },
-                codes::STATE_UNREADABLE,
-                "`patchbay.state` does not keep still",
-            ),
+            (StateError::Unsettled { path: name.clone() }, codes::STATE_UNREADABLE, "`patchbay.state` does not keep still"),
             (
                 StateError::Damaged { name: name.clone(), line: 212, about, why: "its checksum differs".to_owned() },
                 codes::STATE_DAMAGED,
@@ -276,11 +271,7 @@ mod tests {
                 "`patchbay.state` belongs to another project",
             ),
             (StateError::Stopped, codes::STATE_UNREADABLE, "the state is not written any more"),
-            (
-                io.saved_in(Path::new("x.part")),
-                codes::STATE_UNREADABLE,
-                "cannot read `patchbay.state`: permission denied",
-            ),
+            (io.saved_in(Path::new("x.part")), codes::STATE_UNREADABLE, "cannot read `patchbay.state`: permission denied"),
         ] {
             let diagnostic = error.diagnostic();
             assert_eq!((diagnostic.code, diagnostic.summary.as_str()), (code, summary));

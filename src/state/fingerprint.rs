@@ -30,9 +30,8 @@ impl Fingerprint {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (key, value) = text.strip_prefix('k')?.split_once(':')?;
-        let is_hex = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let is_hex =
+            |part: &str, length: usize| part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         (is_hex(key, 8) && is_hex(value, 24)).then(|| Self(text.to_owned()))
     }
 
@@ -101,8 +100,8 @@ impl Key {
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
         const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        // Full length at once: a growing string would leave copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(64));
+        // Room for all of it and a line break: a string that grows leaves copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(65));
         for byte in self.0.as_slice() {
             text.push(DIGITS[usize::from(byte >> 4)]);
             text.push(DIGITS[usize::from(byte & 15)]);
@@ -274,8 +273,7 @@ mod tests {
         let text = "k47015493:5e21aa90c4d3b7f1086e9d24";
         let print = Fingerprint::parse(text).unwrap();
         assert_eq!((print.key_id(), print.short().as_str(), print.as_str()), ("47015493", "fp:5e21aa", text));
-        for wrong in ["", "k", "k47015493:", "47015493:5e21aa90c4d3b7f1086e9d24", "k47015493:5E21aa90c4d3b7f1086e9d24"]
-        {
+        for wrong in ["", "k", "k47015493:", "47015493:5e21aa90c4d3b7f1086e9d24", "k47015493:5E21aa90c4d3b7f1086e9d24"] {
             assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
         }
     }

@@ -119,8 +119,7 @@ impl Record {
                 masks.insert(path.clone(), text.into());
             }
         }
-        let assumed: Vec<&str> =
-            self.secrets.iter().filter(|(_, s)| s.assumed).map(|(path, _)| path.as_str()).collect();
+        let assumed: Vec<&str> = self.secrets.iter().filter(|(_, s)| s.assumed).map(|(path, _)| path.as_str()).collect();
         if !prints.is_empty() {
             put("fp", prints.into());
         }
@@ -165,8 +164,7 @@ fn secrets(reader: &mut Reader) -> Result<BTreeMap<String, SecretRecord>, String
         secrets.insert(path, SecretRecord { fp, assumed: false, mask: None, mask_at: None });
     }
     for path in reader.list("assumed")? {
-        let secret =
-            secrets.get_mut(&path).ok_or_else(|| format!("`assumed` names `{path}`, which `fp` does not have"))?;
+        let secret = secrets.get_mut(&path).ok_or_else(|| format!("`assumed` names `{path}`, which `fp` does not have"))?;
         secret.assumed = true;
     }
     for (path, text) in reader.texts("mask")? {
@@ -175,8 +173,7 @@ fn secrets(reader: &mut Reader) -> Result<BTreeMap<String, SecretRecord>, String
             None => (text.as_str(), None),
         };
         let mask = Fingerprint::parse(print).ok_or_else(|| format!("`mask.{path}` is not a fingerprint"))?;
-        let secret =
-            secrets.get_mut(&path).ok_or_else(|| format!("`mask` names `{path}`, which `fp` does not have"))?;
+        let secret = secrets.get_mut(&path).ok_or_else(|| format!("`mask` names `{path}`, which `fp` does not have"))?;
         secret.mask = Some(mask);
         secret.mask_at = endpoint;
     }
@@ -186,9 +183,7 @@ fn secrets(reader: &mut Reader) -> Result<BTreeMap<String, SecretRecord>, String
 fn addresses(texts: BTreeSet<String>) -> Result<BTreeSet<Address>, String> {
     texts
         .into_iter()
-        .map(|text| {
-            text.parse::<Address>().map_err(|why| format!("`deps` holds `{text}`, which is not an address: {why}"))
-        })
+        .map(|text| text.parse::<Address>().map_err(|why| format!("`deps` holds `{text}`, which is not an address: {why}")))
         .collect()
 }
 
@@ -204,21 +199,14 @@ mod tests {
 
     fn typical() -> Record {
         let mut record = record("kore-prod/support-gpt4o", "cn-6f1c2f0a-77d1-4a53-9a0e-2b7d0c1e9f44", 3, "01KAHV9E-1");
-        for path in
-            ["connectionName", "model", "provider", "fields.ORG", "llmFeatures.streaming", "headers[key=X].value"]
-        {
+        for path in ["connectionName", "model", "provider", "fields.ORG", "llmFeatures.streaming", "headers[key=X].value"] {
             record.fields.insert(path.to_owned(), "4d49c28d0820".to_owned());
         }
         record.stored_as.insert("llmFeatures.streaming".to_owned(), "aaaaaaaaaaaa".to_owned());
         record.secrets = BTreeMap::from([
             (
                 "fields.API_KEY".to_owned(),
-                SecretRecord {
-                    fp: print('1'),
-                    assumed: false,
-                    mask: Some(print('2')),
-                    mask_at: Some("read".to_owned()),
-                },
+                SecretRecord { fp: print('1'), assumed: false, mask: Some(print('2')), mask_at: Some("read".to_owned()) },
             ),
             (
                 "headers[key=Authorization].value".to_owned(),

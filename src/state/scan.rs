@@ -39,15 +39,7 @@ pub struct Scanner {
 impl Scanner {
     /// For the state file itself.
     pub fn state_file(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            is_part: false,
-            in_tail: false,
-            line: 0,
-            offset: 0,
-            lineage: None,
-            warnings: Vec::new(),
-        }
+        Self { name: name.into(), is_part: false, in_tail: false, line: 0, offset: 0, lineage: None, warnings: Vec::new() }
     }
 
     /// For a part file beside it.
@@ -59,12 +51,6 @@ impl Scanner {
     #[must_use]
     pub fn in_tail(&self) -> bool {
         self.in_tail
-    }
-
-    /// What was odd so far.
-    #[must_use]
-    pub fn warnings(&self) -> &[StateWarning] {
-        &self.warnings
     }
 
     /// Reads more whole lines, each with its line break.
@@ -292,21 +278,16 @@ mod tests {
 
     #[test]
     fn a_wrong_checksum_is_damage_everywhere() {
-        for (line, about) in
-            [(1, None), (2, Some("t/a")), (3, Some("t/b")), (5, Some("t/c")), (6, Some("t/c")), (7, None)]
-        {
-            let broken: Vec<String> =
-                sample()
-                    .lines()
-                    .enumerate()
-                    .map(|(n, text)| {
-                        if n + 1 == line {
-                            text.replacen(":1", ":7", 1).replacen("B-", "C-", 1)
-                        } else {
-                            text.to_owned()
-                        }
-                    })
-                    .collect();
+        for (line, about) in [(1, None), (2, Some("t/a")), (3, Some("t/b")), (5, Some("t/c")), (6, Some("t/c")), (7, None)] {
+            let broken: Vec<String> = sample()
+                .lines()
+                .enumerate()
+                .map(
+                    |(n, text)| {
+                        if n + 1 == line { text.replacen(":1", ":7", 1).replacen("B-", "C-", 1) } else { text.to_owned() }
+                    },
+                )
+                .collect();
             let error = read(broken.join("\n")).unwrap_err();
             let expected: Option<Address> = about.and_then(|address| address.parse().ok());
             match error {
@@ -345,9 +326,7 @@ mod tests {
     fn the_first_append_to_a_file_at_rest_may_be_torn_too() {
         let rest = text(&[header(), Entry::Record(record("t/a", "1", 1, "A-1"))]);
         let intent = Entry::Intent(intent("B-1", "t/c", 0, "B"));
-        for torn in
-            ["{", "{\"+\":\"jour", "\0\0\0\0", "{\"+\":\"j\0\0\0", "\0\0 half of an entry\",\"~\":\"12345678\"}"]
-        {
+        for torn in ["{", "{\"+\":\"jour", "\0\0\0\0", "{\"+\":\"j\0\0\0", "\0\0 half of an entry\",\"~\":\"12345678\"}"] {
             assert_eq!(entries(format!("{rest}{torn}")).len(), 2, "{torn}");
             assert_eq!(entries(format!("{rest}{torn}\n{JOURNAL}\n{}\n", intent.encode())).len(), 4, "{torn}");
             assert_eq!(entries(format!("{rest}{torn}{}\n", intent.encode())).len(), 3, "{torn}");
@@ -379,8 +358,7 @@ mod tests {
         let Entry::Header(mut other) = header() else { unreachable!() };
         other.lineage = "OTHER".to_owned();
         let mixed = format!("{}{}", sample(), text(&[Entry::Header(other)]));
-        let expected =
-            StateError::Lineage { name: "s".to_owned(), found: "OTHER".to_owned(), expected: LINEAGE.to_owned() };
+        let expected = StateError::Lineage { name: "s".to_owned(), found: "OTHER".to_owned(), expected: LINEAGE.to_owned() };
         assert_eq!(read(mixed), Err(expected));
         let headless = sample().split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap();
         assert!(matches!(read(headless), Err(StateError::Damaged { line: 1, why, .. }) if why == NO_HEADER));

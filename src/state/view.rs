@@ -175,8 +175,7 @@ impl State {
             Entry::Tombstone(gone) => self.holds_object(&gone.address, &gone.id, (gone.rev, gone.op.as_str())),
             Entry::Intent(intent) => self.intents.contains_key(&intent.op) || self.closed.contains(&intent.op),
             Entry::Done { op, record } => {
-                self.closed.contains(op)
-                    && self.holds_object(&record.address, &record.id, (record.rev, record.op.as_str()))
+                self.closed.contains(op) && self.holds_object(&record.address, &record.id, (record.rev, record.op.as_str()))
             }
             Entry::Void { op, .. } => self.closed.contains(op),
             Entry::Journal => true,
@@ -194,13 +193,8 @@ impl State {
     /// their author, so they give no priority.
     #[must_use]
     pub fn missing_in(&self, there: &Self) -> Vec<Entry> {
-        let mut missing: Vec<Entry> = self
-            .objects
-            .values()
-            .flat_map(BTreeMap::values)
-            .map(Object::entry)
-            .filter(|entry| !there.holds(entry))
-            .collect();
+        let mut missing: Vec<Entry> =
+            self.objects.values().flat_map(BTreeMap::values).map(Object::entry).filter(|entry| !there.holds(entry)).collect();
         let settled: BTreeSet<&str> = self.objects.values().flat_map(BTreeMap::values).map(|o| o.order().1).collect();
         for op in there.intents.keys().filter(|op| self.closed.contains(*op) && !settled.contains(op.as_str())) {
             missing.push(Entry::Void { op: op.clone(), why: "settled in another file of this state".to_owned() });

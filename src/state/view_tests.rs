@@ -142,12 +142,8 @@ fn a_newer_minor_version_is_read_and_not_written() {
 #[test]
 fn what_is_missing_elsewhere_is_exactly_what_closes_the_gap() {
     let open = Entry::Intent(intent("B-1", "t/b", 0, "B"));
-    let here = of(&[
-        header(),
-        Entry::Record(record("t/a", "1", 2, "A-2")),
-        Entry::Intent(intent("B-9", "t/c", 0, "B")),
-        void("B-1"),
-    ]);
+    let here =
+        of(&[header(), Entry::Record(record("t/a", "1", 2, "A-2")), Entry::Intent(intent("B-9", "t/c", 0, "B")), void("B-1")]);
     let there = of(&[header(), Entry::Record(record("t/a", "1", 1, "A-1")), open]);
     let missing = here.missing_in(&there);
     assert_eq!(missing.len(), 3, "{missing:?}");

@@ -1,0 +1,229 @@
+//! Apply: runs a plan's changes in dependency order, many at once, and records each as it is done.
+//!
+//! One write is: intent durable → precondition re-checked → request → answer checked → read back → record durable.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+
+use super::event::{Ending, Event, Outcome, Report};
+use super::refresh::Lanes;
+use super::write;
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::io::clock;
+use crate::io::store::Committer;
+use crate::plan::model::{Action, Change, Plan};
+use crate::plan::planner::World;
+use crate::secret::Redactor;
+
+/// How urgently a run is asked to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    #[default]
+    No,
+    /// Start nothing new, finish what is in flight; the signal's number.
+    Gently(i32),
+    /// Leave everything; the signal's number.
+    Now(i32),
+}
+
+/// What an apply works with.
+#[derive(Clone, Copy)]
+pub struct Run<'r> {
+    /// Everything that the plan was made from.
+    pub world: World<'r>,
+    /// The targets' requests.
+    pub lanes: &'r Lanes,
+    /// Makes records durable.
+    pub committer: &'r Committer,
+    /// Knows the secrets.
+    pub redactor: &'r Redactor,
+    /// Where events go.
+    pub report: &'r dyn Report,
+    /// The name of this run.
+    pub run: &'r str,
+    /// Ids as far as they are known, and what else the changes share.
+    pub shared: &'r Shared,
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Run({})", self.run)
+    }
+}
+
+/// What the changes of one run share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The ids of objects that exist, planned or made in this run.
+    pub ids: RefCell<BTreeMap<Address, String>>,
+    /// The next operation's number.
+    pub next_op: Cell<u64>,
+    /// Trouble that belongs to no single change.
+    pub trouble: RefCell<Vec<Diagnostic>>,
+}
+
+/// Runs every change of a plan. Nothing is printed and nothing is asked here.
+pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) -> Outcome {
+    let started = clock::instant();
+    let before: u64 = run.lanes.values().map(super::lane::Lane::requests).sum();
+    for change in &plan.changes {
+        if let Some(id) = &change.id {
+            run.shared.ids.borrow_mut().insert(change.address.clone(), id.clone());
+        }
+    }
+    let mut queue = Queue::new(plan, run.lanes);
+    let mut endings: BTreeMap<usize, Ending> = BTreeMap::new();
+    let mut running = FuturesUnordered::new();
+    let mut stopped = *stop.borrow();
+    loop {
+        while stopped == Stop::No
+            && let Some(n) = queue.next()
+        {
+            running.push(one(run, plan, n));
+        }
+        if running.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Ok(()) = stop.changed() => {
+                stopped = *stop.borrow();
+                match stopped {
+                    Stop::Gently(_) => run.report.event(&Event::Stopping { in_flight: running.len() }),
+                    Stop::Now(_) => break,
+                    Stop::No => {}
+                }
+            }
+            Some((n, ending)) = running.next() => {
+                for (dependent, because) in queue.finished(n, ending.is_done()) {
+                    let ending = Ending::Skipped(format!("needs `{because}`, which was not done"));
+                    report_end(run, &plan.changes[dependent], &ending, std::time::Duration::ZERO);
+                    endings.insert(dependent, ending);
+                }
+                endings.insert(n, ending);
+            }
+        }
+    }
+    let abandoned = queue.in_flight.clone();
+    drop(running);
+    let mut outcome = Outcome { elapsed: started.elapsed(), ..Outcome::default() };
+    outcome.signal = match stopped {
+        Stop::No => None,
+        Stop::Gently(signal) | Stop::Now(signal) => Some(signal),
+    };
+    for (n, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.action.is_change()) {
+        let ending = endings.remove(&n).unwrap_or_else(|| {
+            if abandoned.contains(&n) {
+                Ending::Unknown(write::abandoned(change))
+            } else {
+                Ending::Skipped("interrupted before it began".to_owned())
+            }
+        });
+        outcome.endings.push((change.address.clone(), change.action, ending));
+    }
+    outcome.requests = run.lanes.values().map(super::lane::Lane::requests).sum::<u64>() - before;
+    outcome.diagnostics = run.shared.trouble.take();
+    outcome
+}
+
+async fn one(run: &Run<'_>, plan: &Plan, n: usize) -> (usize, Ending) {
+    let change = &plan.changes[n];
+    let started = clock::instant();
+    let fields = if change.action == Action::Rotate { change.written().map(|f| f.path.to_string()).collect() } else { Vec::new() };
+    run.report.event(&Event::Started { address: change.address.clone(), action: change.action, fields });
+    let ending = write::run(run, change).await;
+    report_end(run, change, &ending, started.elapsed());
+    (n, ending)
+}
+
+fn report_end(run: &Run<'_>, change: &Change, ending: &Ending, elapsed: std::time::Duration) {
+    let (address, action) = (change.address.clone(), change.action);
+    run.report.event(&Event::Ended { address, action, ending: ending.clone(), elapsed });
+}
+
+/// Which change may start now: its dependencies are done, and its target has a place.
+struct Queue<'p> {
+    plan: &'p Plan,
+    ready: BTreeMap<&'p str, VecDeque<usize>>,
+    places: BTreeMap<&'p str, usize>,
+    waiting: BTreeMap<usize, usize>,
+    dependents: BTreeMap<usize, Vec<usize>>,
+    in_flight: BTreeSet<usize>,
+}
+
+impl<'p> Queue<'p> {
+    fn new(plan: &'p Plan, lanes: &Lanes) -> Self {
+        let nodes: Vec<usize> = (0..plan.changes.len()).filter(|n| plan.changes[*n].action.is_change()).collect();
+        let position: BTreeMap<&Address, usize> = nodes.iter().map(|n| (&plan.changes[*n].address, *n)).collect();
+        let mut queue = Self {
+            plan,
+            ready: BTreeMap::new(),
+            places: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+        };
+        for n in nodes {
+            let change = &plan.changes[n];
+            let target = change.address.target();
+            // A few more changes than requests, so that waiting for the disk does not leave a place empty.
+            queue.places.entry(target).or_insert_with(|| lanes.get(target).map_or(16, |lane| lane.parallelism * 2));
+            let before: BTreeSet<usize> = change.depends_on.iter().filter_map(|d| position.get(d)).copied().filter(|d| *d != n).collect();
+            for dependency in &before {
+                queue.dependents.entry(*dependency).or_default().push(n);
+            }
+            if before.is_empty() {
+                queue.ready.entry(target).or_default().push_back(n);
+            } else {
+                queue.waiting.insert(n, before.len());
+            }
+        }
+        queue
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        for (target, ready) in &mut self.ready {
+            let place = self.places.get_mut(target)?;
+            if *place > 0
+                && let Some(n) = ready.pop_front()
+            {
+                *place -= 1;
+                self.in_flight.insert(n);
+                return Some(n);
+            }
+        }
+        None
+    }
+
+    /// Marks a change as ended; returns the changes that can no longer be done, with what they miss.
+    fn finished(&mut self, n: usize, done: bool) -> Vec<(usize, Address)> {
+        self.in_flight.remove(&n);
+        if let Some(place) = self.places.get_mut(self.plan.changes[n].address.target()) {
+            *place += 1;
+        }
+        let mut lost = Vec::new();
+        let mut open = vec![n];
+        while let Some(n) = open.pop() {
+            for dependent in self.dependents.remove(&n).unwrap_or_default() {
+                if !done {
+                    if self.waiting.remove(&dependent).is_some() {
+                        lost.push((dependent, self.plan.changes[n].address.clone()));
+                        open.push(dependent);
+                    }
+                } else if let Some(count) = self.waiting.get_mut(&dependent) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.waiting.remove(&dependent);
+                        self.ready.entry(self.plan.changes[dependent].address.target()).or_default().push_back(dependent);
+                    }
+                }
+            }
+        }
+        lost
+    }
+}

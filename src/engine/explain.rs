@@ -1,0 +1,145 @@
+//! Failed requests in words: one shape for all of them, what, the request line, what the API said, what to do.
+
+use super::lane::{CallError, CallFailure, Lane};
+use crate::config::project::Target;
+use crate::diagnostic::{Code, Diagnostic, codes};
+use crate::io::http::SendErrorKind;
+use crate::platform::exchange::{ApiError, Failure};
+use crate::platform::model::ErrorClass;
+use crate::secret::Redactor;
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose<'p> {
+    /// The list of a target.
+    List,
+    /// The read of one connection.
+    Read(&'p str),
+    /// A change of one connection.
+    Write(&'p str),
+}
+
+/// Explains a failed request.
+#[must_use]
+pub fn explain(lane: &Lane, target: &Target, error: &CallError, purpose: Purpose<'_>, redactor: &Redactor) -> Diagnostic {
+    let diagnostic = match &error.cause {
+        CallFailure::Api(api) => answered(lane, target, error, api, purpose),
+        CallFailure::Send(send) => unanswered(lane, target, error, send.kind, &send.detail, purpose),
+    };
+    let place = match diagnostic.code {
+        codes::UNAUTHORISED | codes::FORBIDDEN => target.auth_span.or(Some(target.span)),
+        _ => target.base_url_span.or(Some(target.span)),
+    };
+    let at_target = purpose == Purpose::List || matches!(error.cause, CallFailure::Send(_)) || matches!(diagnostic.code, codes::UNAUTHORISED | codes::FORBIDDEN);
+    let mut diagnostic = if at_target { diagnostic.label_opt(place, format!("the target `{}`", lane.target)) } else { diagnostic };
+    diagnostic.notes.insert(0, method_and_url(lane, &error.request));
+    if let CallFailure::Api(api) = &error.cause {
+        if let Some(message) = &api.message {
+            let code = api.code.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
+            // The API may echo what was sent, credentials among it.
+            diagnostic.notes.insert(1, redactor.scrub(&format!("the API said: {message:?}{code}")).into_owned());
+        }
+    }
+    if error.attempts > 1 {
+        diagnostic.notes.push(format!("tried {} times in {:.1}s", error.attempts, error.elapsed.as_secs_f64()));
+    }
+    diagnostic.summary = redactor.scrub(&diagnostic.summary).into_owned();
+    diagnostic
+}
+
+fn method_and_url(lane: &Lane, request: &str) -> String {
+    match request.split_once(' ') {
+        Some((method, path)) => format!("{method} {}{path}", lane.base_url()),
+        None => request.to_owned(),
+    }
+}
+
+fn subject(lane: &Lane, purpose: Purpose<'_>) -> String {
+    match purpose {
+        Purpose::List => lane.target.clone(),
+        Purpose::Read(address) | Purpose::Write(address) => address.to_owned(),
+    }
+}
+
+fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, purpose: Purpose<'_>) -> Diagnostic {
+    let name = &lane.target;
+    let subject = subject(lane, purpose);
+    let status = api.status;
+    match &api.class {
+        Failure::Api(ErrorClass::Unauthorised) => {
+            Diagnostic::error(codes::UNAUTHORISED, format!("`{name}` rejected the credentials ({status})"))
+                .help("check the credentials of this target, and that they belong to this host")
+        }
+        Failure::Api(ErrorClass::Forbidden) => {
+            Diagnostic::error(codes::FORBIDDEN, format!("`{name}`: the credentials may not do this ({status})"))
+                .help("reading and writing may need different scopes; ask for the one that this request needs")
+        }
+        Failure::Api(ErrorClass::NotFound) if purpose == Purpose::List => {
+            let ends = lane.definition.base_url.ends_in.as_deref();
+            let help = match ends {
+                Some(end) if !target.base_url.ends_with(end) => format!("base_url should end in {end}"),
+                _ => "check base_url".to_owned(),
+            };
+            Diagnostic::error(codes::HTTP_NOT_FOUND, format!("nothing answers at this address of `{name}` ({status})")).help(help)
+        }
+        Failure::Api(ErrorClass::NotFound) => Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}` is gone ({status})"))
+            .help("it was deleted outside patchbay; plan again, and the next apply creates it"),
+        Failure::Api(ErrorClass::Conflict | ErrorClass::InUse) => {
+            Diagnostic::error(codes::CONFLICT, format!("the API refused `{subject}`: it clashes with something that exists ({status})"))
+                .help("plan again to see what is there now")
+        }
+        Failure::Api(ErrorClass::Invalid) => {
+            Diagnostic::error(codes::INVALID, format!("the API refused `{subject}` ({status})")).help("fix what the API complains about and run apply again; nothing was changed by this request")
+        }
+        Failure::Api(ErrorClass::Throttled) => {
+            Diagnostic::error(codes::THROTTLED, format!("`{name}` asks to slow down ({status})")).help("try --parallelism 1, or later; what was done is saved")
+        }
+        Failure::Api(ErrorClass::Transient) => {
+            Diagnostic::error(codes::SERVER_ERROR, format!("`{name}` failed ({status})"))
+                .help(if error.may_have_happened { "`patchbay plan` later shows whether the change arrived" } else { "nothing to fix here; try again later" })
+        }
+        Failure::NotJson(what) => {
+            Diagnostic::error(codes::NOT_JSON, format!("`{name}` did not answer with JSON ({status}, {what})"))
+                .help("base_url probably points at a web console, or a proxy wants a login")
+        }
+        Failure::Redirect(to) => {
+            Diagnostic::error(codes::REDIRECTED, format!("`{name}` redirected to {to} ({status}); the credentials were not sent there"))
+                .help("if that is the right address, put it into base_url")
+        }
+        Failure::Unexpected(what) => {
+            Diagnostic::error(codes::UNEXPECTED_ANSWER, format!("the answer of `{name}` is not what its definition says: {what}"))
+                .help("is base_url the address of this API? If the API changed, its definition must follow")
+        }
+    }
+}
+
+fn unanswered(lane: &Lane, target: &Target, error: &CallError, kind: SendErrorKind, detail: &str, purpose: Purpose<'_>) -> Diagnostic {
+    let host = url::Url::parse(lane.base_url()).ok().and_then(|u| u.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| lane.base_url().to_owned());
+    let unknown = matches!(purpose, Purpose::Write(_)) && error.may_have_happened;
+    let (code, summary, help): (Code, String, String) = match kind {
+        SendErrorKind::Connect => {
+            (codes::CANNOT_CONNECT, format!("cannot reach {}: {detail}", lane.base_url()), "is it running, and is base_url right?".into())
+        }
+        SendErrorKind::Tls => (
+            codes::TLS,
+            format!("no trusted TLS connection to {host}: {detail}"),
+            if target.ca_file.is_some() {
+                "the certificate is not signed by ca_file nor by an authority that the system trusts".into()
+            } else {
+                "for a private authority, set ca_file; patchbay has no switch to skip verification".into()
+            },
+        ),
+        SendErrorKind::Timeout => (
+            codes::TIMEOUT,
+            format!("no answer from `{}` within {}s", lane.target, lane.timeout().as_secs_f64()),
+            "raise `timeout` of the target if the API is slow".into(),
+        ),
+        SendErrorKind::Broken => (codes::CUT_SHORT, format!("the connection to `{}` broke: {detail}", lane.target), "try again".into()),
+        SendErrorKind::CutShort => {
+            (codes::CUT_SHORT, format!("the answer of `{}` broke off: {detail}", lane.target), "try again; a proxy may cut long answers".into())
+        }
+        SendErrorKind::Unsendable => (codes::CANNOT_CONNECT, format!("the request to `{}` cannot be made: {detail}", lane.target), "check base_url and the credentials".into()),
+    };
+    let diagnostic = Diagnostic::error(code, summary).help(help);
+    if unknown { diagnostic.note("it may have arrived all the same") } else { diagnostic }
+}

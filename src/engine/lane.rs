@@ -1,0 +1,345 @@
+//! A lane: one target's requests. Bounded in flight, paced together, repeated where that is safe.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::event::{Event, Report};
+use crate::io::clock;
+use crate::io::http::{HttpClient, SendError, SendErrorKind};
+use crate::platform::exchange::{self, ApiError, Failure, RequestSpec};
+use crate::platform::model::{Definition, ErrorClass};
+
+/// How often and how long a request is repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Repetitions after the first attempt.
+    pub retries: u32,
+    /// The first pause, doubled each time.
+    pub base: Duration,
+    /// The longest pause of our own.
+    pub cap: Duration,
+    /// A longer wait that the API asks for is not waited for.
+    pub longest_asked: Duration,
+    /// All pauses of one request together.
+    pub budget: Duration,
+}
+
+impl Patience {
+    /// What users get unless they ask for something else.
+    #[must_use]
+    pub fn standard(retries: u32) -> Self {
+        Self {
+            retries,
+            base: Duration::from_millis(200),
+            cap: Duration::from_secs(8),
+            longest_asked: Duration::from_secs(60),
+            budget: Duration::from_secs(90),
+        }
+    }
+}
+
+/// One target's requests.
+pub struct Lane {
+    /// The target's name.
+    pub target: String,
+    /// The rules of its platform.
+    pub definition: Arc<Definition>,
+    /// Requests in flight at most.
+    pub parallelism: usize,
+    /// The page size for lists without paging, if the target has its own.
+    pub list_limit: Option<usize>,
+    client: HttpClient,
+    patience: Patience,
+    places: Semaphore,
+    pace: RefCell<Pace>,
+    sent: Cell<u64>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lane({})", self.target)
+    }
+}
+
+/// A request that failed for good.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    /// The last failure.
+    pub cause: CallFailure,
+    /// `PATCH /connections/cn-…`
+    pub request: String,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Time from the first attempt to the last failure.
+    pub elapsed: Duration,
+    /// May the server have done what was asked, all the same?
+    pub may_have_happened: bool,
+}
+
+/// The last failure of a request.
+#[derive(Clone, Debug)]
+pub enum CallFailure {
+    /// The API answered.
+    Api(ApiError),
+    /// No answer came.
+    Send(SendError),
+}
+
+impl CallError {
+    /// Did the API say that there is no such object?
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(&self.cause, CallFailure::Api(e) if e.class == Failure::Api(ErrorClass::NotFound))
+    }
+}
+
+impl Lane {
+    /// A lane over a client.
+    #[must_use]
+    pub fn new(target: &str, definition: Arc<Definition>, client: HttpClient, parallelism: usize, list_limit: Option<usize>, patience: Patience) -> Self {
+        Self {
+            target: target.to_owned(),
+            definition,
+            parallelism,
+            list_limit,
+            client,
+            patience,
+            places: Semaphore::new(parallelism),
+            pace: RefCell::new(Pace::default()),
+            sent: Cell::new(0),
+        }
+    }
+
+    /// The target's base URL.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    /// How long one request may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.client.timeout()
+    }
+
+    /// Requests sent so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// Sends a request until it succeeds, fails for good, or may not be repeated.
+    ///
+    /// # Errors
+    /// The last failure, with what is known about its effect.
+    pub async fn call(&self, request: &RequestSpec, report: &dyn Report) -> Result<serde_json::Value, CallError> {
+        let started = clock::instant();
+        let mut waited = Duration::ZERO;
+        let mut attempt = 1;
+        let mut may_have_happened = false;
+        loop {
+            let (cause, retry) = match self.once(request).await {
+                Ok(json) => return Ok(json),
+                Err(Attempt { cause: CallFailure::Api(error), pause }) => {
+                    let retry = may_retry(request, &error);
+                    may_have_happened |= error.status >= 500 && !request.idempotent;
+                    (CallFailure::Api(error), retry.then_some(pause))
+                }
+                Err(Attempt { cause: CallFailure::Send(error), .. }) => {
+                    may_have_happened |= error.may_have_arrived;
+                    let retry = matches!(error.kind, SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort)
+                        && (request.idempotent || !error.may_have_arrived);
+                    (CallFailure::Send(error), retry.then_some(None))
+                }
+            };
+            let failed = |cause| CallError { cause, request: request.line(), attempts: attempt, elapsed: started.elapsed(), may_have_happened };
+            let Some(asked) = retry.filter(|_| attempt <= self.patience.retries) else { return Err(failed(cause)) };
+            let pause = asked.unwrap_or_else(|| self.backoff(attempt));
+            if pause > self.patience.longest_asked || waited + pause > self.patience.budget {
+                return Err(failed(cause));
+            }
+            attempt += 1;
+            report.event(&Event::Retry {
+                target: self.target.clone(),
+                request: request.line(),
+                why: why(&cause),
+                wait: pause,
+                asked: asked.is_some(),
+                attempt,
+                of: self.patience.retries + 1,
+            });
+            tokio::time::sleep(pause).await;
+            waited += pause;
+        }
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
+        let ceiling = self.patience.base.saturating_mul(1 << attempt.min(16)).min(self.patience.cap);
+        ceiling.mul_f64(0.25 + 0.75 * clock::chance())
+    }
+
+    async fn once(&self, request: &RequestSpec) -> Result<serde_json::Value, Attempt> {
+        let place = self.places.acquire().await;
+        loop {
+            let slot = self.pace.borrow_mut().slot(clock::instant());
+            if slot.is_zero() {
+                break;
+            }
+            tokio::time::sleep(slot).await;
+        }
+        self.sent.set(self.sent.get() + 1);
+        let answer = self.client.send(request).await;
+        drop(place);
+        let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None })?;
+        match exchange::read(&self.definition, &answer) {
+            Ok(json) => {
+                self.pace.borrow_mut().went_well();
+                Ok(json)
+            }
+            Err(error) => {
+                if error.class == Failure::Api(ErrorClass::Throttled) {
+                    self.pace.borrow_mut().throttled(clock::instant(), answer.retry_after);
+                }
+                Err(Attempt { cause: CallFailure::Api(error), pause: answer.retry_after })
+            }
+        }
+    }
+}
+
+/// One attempt that failed, and the pause that the API asked for.
+struct Attempt {
+    cause: CallFailure,
+    pause: Option<Duration>,
+}
+
+/// May a request that was refused with this be sent again?
+fn may_retry(request: &RequestSpec, error: &ApiError) -> bool {
+    match error.class {
+        // Refused before it was processed, so even a create may be sent again.
+        Failure::Api(ErrorClass::Throttled) => true,
+        Failure::Api(ErrorClass::Transient) => request.idempotent,
+        _ => false,
+    }
+}
+
+fn why(cause: &CallFailure) -> String {
+    match cause {
+        CallFailure::Api(error) => error.status.to_string(),
+        CallFailure::Send(error) => match error.kind {
+            SendErrorKind::Timeout => "no answer in time".into(),
+            SendErrorKind::Connect => "cannot connect".into(),
+            SendErrorKind::CutShort => "the answer broke off".into(),
+            _ => "the connection broke".into(),
+        },
+    }
+}
+
+/// One pace for all requests of a target: none until the API says that there are too many, then as fast as it bears,
+/// slower after each further refusal, faster again after a good run.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Time between two requests; zero for no limit.
+    interval: Duration,
+    next: Option<Instant>,
+    first: Option<Instant>,
+    successes: u32,
+    streak: u32,
+    slowed: Option<Instant>,
+}
+
+impl Pace {
+    /// How long to wait before sending; zero takes the slot.
+    fn slot(&mut self, now: Instant) -> Duration {
+        self.first.get_or_insert(now);
+        match self.next {
+            Some(next) if next > now => next - now,
+            _ => {
+                self.next = (!self.interval.is_zero()).then(|| now + self.interval);
+                Duration::ZERO
+            }
+        }
+    }
+
+    fn went_well(&mut self) {
+        self.successes += 1;
+        self.streak += 1;
+        if self.streak >= 50 && !self.interval.is_zero() {
+            self.interval = self.interval.mul_f64(0.85);
+            self.streak = 0;
+        }
+    }
+
+    fn throttled(&mut self, now: Instant, asked: Option<Duration>) {
+        // Requests that were in flight together are refused together; they count as one refusal.
+        let pause = asked.unwrap_or(Duration::from_millis(500));
+        if self.slowed.is_some_and(|at| now < at) {
+            return;
+        }
+        self.slowed = Some(now + pause.max(Duration::from_millis(100)));
+        self.interval = if self.interval.is_zero() {
+            let since = now.saturating_duration_since(self.first.unwrap_or(now));
+            (since / self.successes.max(1)).mul_f64(1.5).clamp(Duration::from_millis(1), Duration::from_millis(500))
+        } else {
+            (self.interval * 2).min(Duration::from_secs(2))
+        };
+        self.streak = 0;
+        self.next = Some(now + pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_slowed_until_the_api_complains() {
+        let now = clock::instant();
+        let mut pace = Pace::default();
+        for _ in 0..1000 {
+            assert_eq!(pace.slot(now), Duration::ZERO);
+            pace.went_well();
+        }
+        assert_eq!(pace.interval, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refusal_stops_everybody_for_as_long_as_asked_and_then_spaces_requests() {
+        let now = clock::instant();
+        let mut pace = Pace::default();
+        assert_eq!(pace.slot(now), Duration::ZERO);
+        pace.throttled(now, Some(Duration::from_secs(1)));
+        assert_eq!(pace.slot(now), Duration::from_secs(1));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(pace.slot(later), Duration::ZERO);
+        assert_eq!(pace.slot(later), pace.interval);
+    }
+
+    #[test]
+    fn refusals_of_one_burst_count_once_and_later_ones_double_the_gap() {
+        let now = clock::instant();
+        let mut pace = Pace::default();
+        pace.slot(now);
+        pace.throttled(now, Some(Duration::from_secs(1)));
+        let gap = pace.interval;
+        pace.throttled(now, Some(Duration::from_secs(1)));
+        assert_eq!(pace.interval, gap);
+        pace.throttled(now + Duration::from_secs(2), Some(Duration::from_secs(1)));
+        assert_eq!(pace.interval, gap * 2);
+    }
+
+    #[test]
+    fn a_good_run_speeds_up_again() {
+        let now = clock::instant();
+        let mut pace = Pace::default();
+        pace.slot(now);
+        pace.throttled(now, None);
+        let gap = pace.interval;
+        for _ in 0..50 {
+            pace.went_well();
+        }
+        assert!(pace.interval < gap);
+    }
+}

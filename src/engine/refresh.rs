@@ -1,0 +1,121 @@
+//! Refresh: one list per collection, then the reads that the planner asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+
+use super::event::{Event, Report};
+use super::explain::{Purpose, explain};
+use super::lane::{CallError, CallFailure, Lane};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::observed::{Detail, Observed};
+use crate::plan::planner::{World, needed_reads};
+use crate::platform::exchange::ApiError;
+use crate::platform::model::Collection;
+use crate::platform::object::{Lister, Listing, Object, read_answer, read_request};
+use crate::secret::Redactor;
+
+/// The lanes of a run, by target.
+pub type Lanes = BTreeMap<String, Lane>;
+
+/// Reads what a plan needs. What could not be read is missing from the result and explained in the diagnostics.
+pub async fn refresh(world: &World<'_>, lanes: &Lanes, redactor: &Redactor, report: &dyn Report) -> (Observed, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let mut observed = Observed::default();
+    let wanted = collections(world);
+    let lists = wanted.iter().filter_map(|(target, name)| {
+        let lane = lanes.get(target)?;
+        let collection = lane.definition.collections.get(name)?;
+        report.event(&Event::Listing { target: target.clone() });
+        Some(async move { (lane, name, collection, list(lane, collection, report).await) })
+    });
+    for (lane, name, collection, result) in join_all(lists).await {
+        match result {
+            Ok(listing) => observed.add_list(&lane.target, name, collection, listing),
+            Err(error) => found.extend(explained(world, lane, &error, Purpose::List, redactor)),
+        }
+    }
+
+    let reads = needed_reads(&World { observed: &observed, ..*world });
+    let mut by_target: BTreeMap<&str, usize> = BTreeMap::new();
+    for (target, ..) in &reads {
+        *by_target.entry(target).or_default() += 1;
+    }
+    for (target, count) in by_target {
+        report.event(&Event::Reading { target: target.to_owned(), count });
+    }
+    let details = join_all(reads.iter().filter_map(|(target, name, id)| {
+        let lane = lanes.get(target)?;
+        let collection = lane.definition.collections.get(name)?;
+        Some(async move { (lane, name, id, read(lane, collection, id, report).await) })
+    }))
+    .await;
+    for (lane, name, id, result) in details {
+        let detail = match result {
+            Ok(Some(object)) => Detail::Object(object),
+            Ok(None) => Detail::Gone,
+            Err(error) => {
+                found.extend(explained(world, lane, &error, Purpose::Read(&format!("{}: {id}", lane.target)), redactor));
+                Detail::Failed
+            }
+        };
+        observed.add_detail(&lane.target, name, id, detail);
+    }
+    (observed, found)
+}
+
+/// The collections that the chosen connections and the records live in.
+fn collections(world: &World<'_>) -> BTreeSet<(String, String)> {
+    let mut wanted = BTreeSet::new();
+    for connection in world.chosen() {
+        if let Some(rules) = world.rules(connection) {
+            wanted.insert((connection.address.target().to_owned(), rules.kind.collection.clone()));
+        }
+    }
+    for record in world.state.records().filter(|r| world.options.selector.matches(&r.address)) {
+        let target = record.address.target();
+        // A record of another host says nothing about this one; the planner refuses it.
+        if let Some(kind) = world.definitions.get(target).and_then(|d| d.kinds.get(&record.kind)) {
+            wanted.insert((target.to_owned(), kind.collection.clone()));
+        }
+    }
+    wanted
+}
+
+fn explained(world: &World<'_>, lane: &Lane, error: &CallError, purpose: Purpose<'_>, redactor: &Redactor) -> Option<Diagnostic> {
+    let target = world.project.targets.get(&lane.target)?;
+    Some(explain(lane, target, error, purpose, redactor))
+}
+
+/// Lists a collection to its end.
+///
+/// # Errors
+/// The request that failed for good.
+pub async fn list(lane: &Lane, collection: &Collection, report: &dyn Report) -> Result<Listing, CallError> {
+    let mut lister = Lister::new(collection, lane.list_limit);
+    loop {
+        let request = lister.request();
+        let json = lane.call(&request, report).await?;
+        if !lister.take(&json).map_err(|error| unexpected(error, request.line()))? {
+            return Ok(lister.finish());
+        }
+    }
+}
+
+/// Reads one object; `None` if there is none of this id.
+///
+/// # Errors
+/// The request that failed for good.
+pub async fn read(lane: &Lane, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
+    let Some(request) = read_request(collection, id) else { return Ok(None) };
+    match lane.call(&request, report).await {
+        Ok(json) => read_answer(collection, &json).map(Some).map_err(|error| unexpected(error, request.line())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// An answer that came and is not what the definition says.
+pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
+    CallError { cause: CallFailure::Api(error), request, attempts: 1, elapsed: std::time::Duration::ZERO, may_have_happened: true }
+}

@@ -1,0 +1,435 @@
+//! One change, from intent to record.
+
+use std::collections::BTreeMap;
+
+use super::apply::Run;
+use super::event::Ending;
+use super::explain::{Purpose, explain};
+use super::lane::{CallError, CallFailure, Lane};
+use super::refresh::{list, read, unexpected};
+use crate::config::desired::Connection;
+use crate::config::project::Target;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::io::clock;
+use crate::path::FieldPath;
+use crate::plan::confirm::{self, Finding, SPEC, Written, spec_digest};
+use crate::plan::diff::{self, Live, Subject};
+use crate::plan::model::{Action, Basis, Change};
+use crate::plan::observed::Detail;
+use crate::plan::planner::{Rules, basis};
+use crate::plan::unit::{Content, units};
+use crate::plan::{body, unit};
+use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
+use crate::platform::model::Semantics;
+use crate::platform::object::{Object, natural_key, with_id};
+use crate::state::{Entry, Intent, Record, Tombstone};
+use crate::value::Value;
+
+/// Runs one change.
+pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
+    if change.action == Action::Forget {
+        return forget(run, change).await;
+    }
+    let Some(step) = Step::new(run, change) else {
+        return Ending::Failed(Diagnostic::error(codes::INTERNAL, format!("`{}` has no rules to be applied by", change.address)));
+    };
+    let result = match change.action {
+        Action::Create => step.create().await,
+        Action::Update | Action::Rotate => step.update().await,
+        Action::Adopt | Action::Move => step.take_over().await,
+        _ => Ok(Ending::Skipped("nothing to do".to_owned())),
+    };
+    result.unwrap_or_else(|ending| *ending)
+}
+
+/// The ending of a change that was left in the middle.
+#[must_use]
+pub fn abandoned(change: &Change) -> Diagnostic {
+    Diagnostic::error(codes::OUTCOME_UNKNOWN, format!("`{}` was abandoned in flight; nobody knows whether it was done", change.address))
+        .help("`patchbay plan` looks again before anything is done twice")
+        .about(&change.address)
+}
+
+async fn forget(run: &Run<'_>, change: &Change) -> Ending {
+    let Some(record) = run.world.state.record(&change.address) else {
+        return Ending::Done { id: None, warnings: Vec::new() };
+    };
+    let gone = tombstone(run, record, "forget");
+    match run.committer.commit(vec![gone]).await {
+        Ok(()) => Ending::Done { id: None, warnings: Vec::new() },
+        Err(error) => Ending::Failed(error.diagnostic()),
+    }
+}
+
+fn tombstone(run: &Run<'_>, record: &Record, why: &str) -> Entry {
+    Entry::Tombstone(Tombstone {
+        address: record.address.clone(),
+        id: record.id.clone(),
+        rev: run.world.state.rev(&record.address) + 1,
+        op: format!("{}-{why}", next_op(run)),
+        at: clock::now_text(),
+        extra: serde_json::Map::new(),
+    })
+}
+
+fn next_op(run: &Run<'_>) -> String {
+    let n = run.shared.next_op.get() + 1;
+    run.shared.next_op.set(n);
+    format!("{}-{n}", run.run.split('/').next().unwrap_or_default())
+}
+
+/// An early end of a change.
+type Early<T> = Result<T, Box<Ending>>;
+
+fn failed<T>(diagnostic: Diagnostic) -> Early<T> {
+    Err(Box::new(Ending::Failed(diagnostic)))
+}
+
+/// One change with everything that its request needs.
+struct Step<'s, 'r> {
+    run: &'s Run<'r>,
+    change: &'s Change,
+    connection: Connection,
+    rules: Rules<'r>,
+    target: &'r Target,
+    lane: &'r Lane,
+    op: String,
+    subject: String,
+}
+
+impl<'s, 'r> Step<'s, 'r> {
+    fn new(run: &'s Run<'r>, change: &'s Change) -> Option<Self> {
+        let declared = change.connection.as_deref()?;
+        let rules = run.world.rules(declared)?;
+        let lane = run.lanes.get(change.address.target())?;
+        let ids = run.shared.ids.borrow();
+        let connection = run.world.references.fill(declared, rules.kind, |address, reference| match &reference.field {
+            None => ids.get(address).cloned().or_else(|| run.world.record(address).map(|r| r.id.clone())).map(Value::String),
+            Some(path) => {
+                let other = run.world.desired.connections.iter().find(|c| c.address == *address)?;
+                other.spec.at(path).filter(|v| !v.has_unknown()).cloned()
+            }
+        });
+        let subject = change.address.to_string();
+        Some(Self { run, change, connection, rules, target: rules.target, lane, op: next_op(run), subject })
+    }
+
+    fn address(&self) -> &crate::address::Address {
+        &self.connection.address
+    }
+
+    fn prior(&self) -> Option<&'r Record> {
+        self.run.world.record(self.address())
+    }
+
+    fn explain(&self, error: &CallError) -> Diagnostic {
+        explain(self.lane, self.target, error, Purpose::Write(&self.subject), self.run.redactor)
+            .label_opt(self.change.source, "declared here")
+            .about(self.address())
+    }
+
+    /// Announces the request. From here on, whatever happens, the object can be found again.
+    async fn announce(&self, verb: &str) -> Early<()> {
+        let until = clock::now().as_second() + i64::try_from(self.lane.timeout().as_secs()).unwrap_or(0) + 5;
+        let mut extra = serde_json::Map::new();
+        extra.insert(SPEC.to_owned(), spec_digest(&self.connection).into());
+        let intent = Intent {
+            op: self.op.clone(),
+            address: self.address().clone(),
+            verb: verb.to_owned(),
+            name: self.change.name.clone(),
+            base: self.run.world.state.rev(self.address()),
+            run: self.run.run.to_owned(),
+            at: clock::now_text(),
+            until: Some(until),
+            late: false,
+            fp: self.fingerprints(),
+            extra,
+        };
+        match self.run.committer.announce(intent.clone()).await {
+            Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed),
+            Err(error) => failed(error.diagnostic()),
+        }
+    }
+
+    fn fingerprints(&self) -> BTreeMap<String, crate::state::Fingerprint> {
+        units(self.rules.kind, &self.connection.spec)
+            .into_iter()
+            .filter_map(|unit| match unit.content {
+                Content::Secret(secret) => {
+                    let path = unit.path.to_string();
+                    Some((path.clone(), self.run.world.fingerprinter.secret(self.address(), &path, secret.expose())))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Says that nothing came of the intent. If even that cannot be written, the next run finds it out by itself.
+    async fn void(&self, why: &str) {
+        if let Err(error) = self.run.committer.commit(vec![Entry::Void { op: self.op.clone(), why: why.to_owned() }]).await {
+            self.run.shared.trouble.borrow_mut().push(error.diagnostic());
+        }
+    }
+
+    fn nothing_pending(&self) -> Early<()> {
+        let pending: Vec<String> = units(self.rules.kind, &self.connection.spec)
+            .into_iter()
+            .filter_map(|unit| match unit.content {
+                Content::Pending(what) => Some(format!("`{}` needs {what}", unit.path)),
+                _ => None,
+            })
+            .collect();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        failed(
+            Diagnostic::error(codes::DEPENDENCY_FAILED, format!("`{}` refers to something that is still unknown: {}", self.address(), pending.join(", ")))
+                .label_opt(self.change.source, "declared here")
+                .about(self.address()),
+        )
+    }
+
+    async fn create(&self) -> Early<Ending> {
+        self.nothing_pending()?;
+        let verb = &self.rules.kind.create;
+        let request = RequestSpec {
+            method: verb.method,
+            path: verb.path.clone(),
+            query: Vec::new(),
+            body: Some(body::create(self.rules.kind, &self.connection.spec)),
+            idempotent: verb.idempotent,
+        };
+        self.announce("create").await?;
+        let answer = match self.lane.call(&request, self.run.report).await {
+            Ok(json) => match json_at(&json, &verb.item).and_then(|json| Object::from_json(self.rules.collection, json)) {
+                Some(object) => object,
+                None => self.find_created(&unexpected(no_id(&self.rules.collection.id), request.line())).await?,
+            },
+            Err(error) if !error.may_have_happened => {
+                self.void("refused").await;
+                return failed(self.explain(&error));
+            }
+            Err(error) => self.find_created(&error).await?,
+        };
+        self.run.shared.ids.borrow_mut().insert(self.address().clone(), answer.id.clone());
+        self.settle(&answer.id, None, Some(&answer), &[], true).await
+    }
+
+    /// The answer to a create was lost or unreadable: was it made? The list tells.
+    async fn find_created(&self, error: &CallError) -> Early<Object> {
+        let answered = matches!(&error.cause, CallFailure::Api(api) if matches!(api.class, Failure::Api(_)));
+        let unknown = |what: String| {
+            let mut diagnostic = self.explain(error);
+            diagnostic.code = codes::OUTCOME_UNKNOWN;
+            diagnostic = diagnostic.note(what).help("`patchbay plan` looks again before anything is created");
+            Err(Box::new(Ending::Unknown(diagnostic)))
+        };
+        let listing = match list(self.lane, self.rules.collection, self.run.report).await {
+            Ok(listing) => listing,
+            Err(_) => return unknown(format!("the list could not be read to look for `{}`", self.change.name)),
+        };
+        let key = natural_key(self.rules.collection, &self.connection.spec);
+        let mut found = listing.objects.into_iter().filter(|o| key.is_some() && o.natural_key(self.rules.collection) == key);
+        match (found.next(), found.next()) {
+            // The plan saw no object of this name in a complete list, so this one came with our request.
+            (Some(object), None) => Ok(object),
+            (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
+            (None, _) if answered && listing.complete == crate::platform::object::Completeness::Certain => {
+                self.void("refused, and not in the list").await;
+                failed(self.explain(error))
+            }
+            (None, _) => unknown(format!("patchbay looked for `{}` and found none; it may still appear", self.change.name)),
+        }
+    }
+
+    async fn update(&self) -> Early<Ending> {
+        self.nothing_pending()?;
+        let Some(id) = &self.change.id else {
+            return failed(Diagnostic::error(codes::INTERNAL, format!("`{}` is to be changed and has no id", self.address())));
+        };
+        let fresh = self.fresh(id).await?;
+        let now = fresh.as_ref().map(basis).unwrap_or_default();
+        if self.change.basis != Basis::default() && now != self.change.basis {
+            return failed(self.stale());
+        }
+        let live = fresh.as_ref().map_or(Live::Trusted, Live::Read);
+        let comparison = diff::compare(&Subject {
+            connection: &self.connection,
+            kind: self.rules.kind,
+            record: self.prior().filter(|_| !self.change.adopts),
+            live,
+            fingerprinter: self.run.world.fingerprinter,
+            rewrite_secrets: self.run.world.options.rewrite_secrets,
+        });
+        let writes = comparison.writes();
+        let Ok(choice) = body::choose(self.rules.kind, &self.connection, &writes, fresh.as_ref().map(|o| &o.body)) else {
+            return failed(self.stale());
+        };
+        let (item, all) = (choice.verb.item.clone(), choice.verb.semantics == Semantics::Replace);
+        let request = RequestSpec {
+            method: choice.verb.method,
+            path: with_id(&choice.verb.path, id),
+            query: Vec::new(),
+            body: Some(choice.body),
+            // The same fields to the same values: sending it twice has the effect of once.
+            idempotent: true,
+        };
+        self.announce("update").await?;
+        let answer = match self.lane.call(&request, self.run.report).await {
+            Ok(json) => json_at(&json, &item).and_then(|json| Object::from_json(self.rules.collection, json)),
+            Err(error) => {
+                // The next plan compares with the live object whatever became of this one, so nothing is lost.
+                self.void("failed").await;
+                let diagnostic = self.explain(&error);
+                return Err(Box::new(if error.may_have_happened { Ending::Unknown(diagnostic) } else { Ending::Failed(diagnostic) }));
+            }
+        };
+        let answer = answer.filter(|a| a.id == *id);
+        self.settle(id, fresh.as_ref(), answer.as_ref(), &writes, all).await
+    }
+
+    /// The object as it is now; `None` where the API has no read of single objects.
+    async fn fresh(&self, id: &str) -> Early<Option<Object>> {
+        if self.rules.collection.read.is_none() {
+            let list = self.run.world.observed.list(self.address().target(), &self.rules.kind.collection);
+            return Ok(list.and_then(|list| list.object(id)).cloned());
+        }
+        match read(self.lane, self.rules.collection, id, self.run.report).await {
+            Ok(Some(object)) => Ok(Some(object)),
+            Ok(None) => failed(
+                Diagnostic::error(codes::GONE, format!("`{}` is gone: the API has no `{id}` any more", self.address()))
+                    .help("it was deleted outside patchbay since the plan; plan again")
+                    .about(self.address()),
+            ),
+            Err(error) => failed(self.explain(&error)),
+        }
+    }
+
+    fn stale(&self) -> Diagnostic {
+        Diagnostic::error(codes::STALE, format!("`{}` was changed at the API since the plan", self.address()))
+            .label_opt(self.change.source, "declared here")
+            .help("nothing was sent; plan again")
+            .about(self.address())
+    }
+
+    /// An adoption or a move: only the record is written.
+    async fn take_over(&self) -> Early<Ending> {
+        let Some(id) = self.change.id.clone() else { return failed(self.stale()) };
+        let target = self.address().target();
+        let observed = match self.run.world.observed.detail(target, &self.rules.kind.collection, &id) {
+            Some(Detail::Object(object)) => Some(object),
+            _ if self.rules.collection.read.is_none() => {
+                self.run.world.observed.list(target, &self.rules.kind.collection).and_then(|list| list.object(&id))
+            }
+            _ => None,
+        };
+        self.commit(&id, None, None, observed, &[], false).await
+    }
+
+    /// After a write: read back, record.
+    async fn settle(&self, id: &str, before: Option<&Object>, answer: Option<&Object>, writes: &[FieldPath], all: bool) -> Early<Ending> {
+        let read_back = match read(self.lane, self.rules.collection, id, self.run.report).await {
+            Ok(object) => object,
+            // The write is done and must be recorded; what it cannot prove, the next plan reads.
+            Err(_) => None,
+        };
+        self.commit(id, before, answer, read_back.as_ref(), writes, all).await
+    }
+
+    async fn commit(
+        &self,
+        id: &str,
+        before: Option<&Object>,
+        answer: Option<&Object>,
+        read_back: Option<&Object>,
+        writes: &[FieldPath],
+        sent_all: bool,
+    ) -> Early<Ending> {
+        let world = &self.run.world;
+        let announced = world.state.open_intents().find(|i| i.address == *self.address() && i.verb == "create");
+        let host = world.hosts.get(self.address().target()).cloned().unwrap_or_default();
+        let (record, findings) = confirm::record(
+            &Written {
+                connection: &self.connection,
+                kind: self.rules.kind,
+                id,
+                name: &self.change.name,
+                before,
+                answer,
+                read_back,
+                prior: self.prior().filter(|_| !self.change.adopts),
+                rev: world.state.rev(self.address()) + 1,
+                announced,
+                writes,
+                sent_all,
+                host: &host,
+                op: &self.op,
+                at: &clock::now_text(),
+            },
+            world.fingerprinter,
+        );
+        let mut entries = vec![if self.change.action.writes() {
+            Entry::Done { op: self.op.clone(), record: Box::new(record) }
+        } else {
+            Entry::Record(record)
+        }];
+        if let (Some(_), Some(prior)) = (&self.change.moved_from, self.prior()) {
+            entries.push(tombstone(self.run, prior, "moved"));
+        }
+        if let Some(intent) = announced {
+            entries.push(Entry::Void { op: intent.op.clone(), why: "settled: the object was found by its name".to_owned() });
+        }
+        if let Err(error) = self.run.committer.commit(entries).await {
+            let diagnostic = error.diagnostic().note(format!("`{}` is done at the API (id `{id}`) and not yet in the state", self.address()));
+            return Ok(Ending::Unknown(diagnostic));
+        }
+        Ok(self.ending(id, findings))
+    }
+
+    fn ending(&self, id: &str, findings: Vec<Finding>) -> Ending {
+        let mut warnings = Vec::new();
+        let mut ignored = Vec::new();
+        let place = |path: &FieldPath| crate::config::spec::span_of(&self.connection.node, path).map(|(_, value)| value);
+        for finding in findings {
+            match finding {
+                Finding::Ignored(path) => ignored.push(path),
+                Finding::Normalised(path, live) => {
+                    let shown = unit::guard(self.rules.kind, Some(&self.connection.spec), &wrap(&path, live));
+                    let shown = shown.at(&path).filter(|v| !v.has_secret()).map_or_else(|| "another value".to_owned(), Value::canonical);
+                    warnings.push(
+                        Diagnostic::warning(codes::READ_BACK, format!("the API stored `{path}` of `{}` in another form", self.address()))
+                            .label_opt(place(&path), "sent as it is written here")
+                            .note(format!("it reads back as {}", crate::platform::exchange::neutral(&self.run.redactor.scrub(&shown))))
+                            .about(self.address()),
+                    );
+                }
+                Finding::OtherSecret(path) => warnings.push(
+                    Diagnostic::warning(codes::READ_BACK, format!("the live `{path}` of `{}` does not look like the secret that was sent", self.address()))
+                        .label_opt(place(&path), "sent from here")
+                        .about(self.address()),
+                ),
+            }
+        }
+        if let Some(first) = ignored.first() {
+            let listed: Vec<String> = ignored.iter().map(|p| format!("`{p}`")).collect();
+            return Ending::Failed(
+                Diagnostic::error(codes::READ_BACK, format!("the API accepted the change of `{}` and did not make it: {}", self.address(), listed.join(", ")))
+                    .label_opt(place(first), "still the old value at the API")
+                    .help("the API ignores this field silently; change it in the vendor's console, or declare ignore_changes")
+                    .about(self.address()),
+            );
+        }
+        Ending::Done { id: Some(id.to_owned()), warnings }
+    }
+}
+
+fn no_id(field: &str) -> ApiError {
+    ApiError { class: Failure::Unexpected(format!("the answer to the create has no `{field}`")), status: 200, message: None, code: None }
+}
+
+fn wrap(path: &FieldPath, value: Value) -> Value {
+    let mut whole = Value::Map(crate::value::Map::new());
+    whole.put(path, value);
+    whole
+}

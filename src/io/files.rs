@@ -1,0 +1,191 @@
+//! Files: reading them with errors that people understand, finding them by glob, writing them whole or not at all.
+#![expect(clippy::disallowed_methods, reason = "this is where files are touched")]
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// A file that could not be read or written.
+#[derive(Debug)]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What went wrong, in words.
+    pub why: String,
+    /// Is it just not there?
+    pub not_found: bool,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path.display(), self.why)
+    }
+}
+
+fn error(path: &Path, error: &io::Error) -> FileError {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        _ => error.to_string(),
+    };
+    FileError { path: path.to_owned(), why, not_found: error.kind() == io::ErrorKind::NotFound }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// If it cannot be read or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|e| error(path, &e))
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|e| error(path, &e))
+}
+
+/// Is there such a file?
+#[must_use]
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The nearest folder at or above `start` that has a file of this name.
+#[must_use]
+pub fn find_up(start: &Path, name: &str) -> Option<PathBuf> {
+    let start = fs::canonicalize(start).ok()?;
+    start.ancestors().find(|dir| dir.join(name).is_file()).map(Path::to_owned)
+}
+
+/// The files below `dir` that match one of the globs, as paths relative to `dir`, sorted. Hidden folders, `target` and
+/// `node_modules` are not entered; links to folders are not followed, so that no circle can trap us.
+///
+/// # Errors
+/// If a glob is none, or a folder cannot be read.
+pub fn glob(dir: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, FileError> {
+    let set = glob_set(patterns).map_err(|why| FileError { path: dir.to_owned(), why, not_found: false })?;
+    let mut found = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(relative) = open.pop() {
+        let folder = dir.join(&relative);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) => return Err(error(&folder, &e)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| error(&folder, &e))?;
+            let name = entry.file_name();
+            let path = relative.join(&name);
+            let kind = entry.file_type().map_err(|e| error(&dir.join(&path), &e))?;
+            if kind.is_dir() {
+                let name = name.to_string_lossy();
+                if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                    open.push(path);
+                }
+            } else if set.is_match(&path) && (kind.is_file() || dir.join(&path).is_file()) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn glob_set(patterns: &[String]) -> Result<GlobSet, String> {
+    let mut builder = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern.trim_start_matches("./"))
+            .literal_separator(true)
+            .build()
+            .map_err(|e| format!("`{pattern}` is not a pattern: {}", e.kind()))?;
+        builder.add(glob);
+    }
+    builder.build().map_err(|e| e.to_string())
+}
+
+/// Is this a folder?
+#[must_use]
+pub fn is_dir(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Writes a file whole or not at all, for the user's eyes only.
+///
+/// # Errors
+/// If it cannot be written; the old file is still there then.
+pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().map_err(|e| error(path, &e))
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_dir(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).map_err(|e| error(path, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_find_files_below_and_skip_what_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["connections/a.yaml", "connections/deep/er/b.yaml", "connections/c.yml", "connections/.hidden/x.yaml", "target/y.yaml", "z.yaml"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let find = |pattern: &str| {
+            let found = glob(dir.path(), &[pattern.to_owned()]).unwrap();
+            found.iter().map(|p| p.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(find("connections/**/*.yaml"), ["connections/a.yaml", "connections/deep/er/b.yaml"]);
+        assert_eq!(find("*.yaml"), ["z.yaml"]);
+        assert_eq!(find("./connections/*.yml"), ["connections/c.yml"]);
+        assert_eq!(find("**/*.yaml").len(), 3);
+        assert!(glob(dir.path(), &["[".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn errors_say_what_and_where() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = read_text(&dir.path().join("no.yaml")).unwrap_err();
+        assert!(missing.not_found && missing.to_string().ends_with("no.yaml`: no such file"));
+        assert!(read_text(dir.path()).unwrap_err().why.contains("folder"));
+        let binary = dir.path().join("b");
+        fs::write(&binary, [0xff, 0xfe]).unwrap();
+        assert_eq!(read_text(&binary).unwrap_err().why, "it is not UTF-8 text");
+    }
+
+    #[test]
+    fn private_files_are_whole_and_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.json");
+        write_private(&path, "one").unwrap();
+        write_private(&path, "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(write_private(&dir.path().join("no/such/plan.json"), "x").is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! HTTP: sends a [`RequestSpec`] to one target and brings back a [`ResponseSpec`]. The one place where a secret leaves
+//! its wrapper for the wire.
+//!
+//! Redirects are never followed: the library's default would carry `x-api-key` to another host. The client is built at
+//! the first request, so that offline commands never load a root store, and once, so that all requests share one pool.
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
+
+use crate::platform::exchange::{RequestSpec, ResponseSpec};
+use crate::platform::model::Method;
+use crate::secret::Secret;
+
+/// A larger answer is cut off as an error.
+const MAX_BODY: usize = 256 << 20;
+
+/// How to reach a target.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The base URL without a slash at the end.
+    pub base_url: String,
+    /// Headers sent with every request; credentials among them.
+    pub headers: Vec<(String, Secret)>,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Certificates to trust beside the system's, PEM.
+    pub extra_roots: Option<Vec<u8>>,
+    /// Connections kept open; the target's parallelism.
+    pub pool: usize,
+}
+
+/// A client for one target.
+pub struct HttpClient {
+    endpoint: Endpoint,
+    client: OnceLock<Result<reqwest::Client, SendError>>,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpClient({})", self.endpoint.base_url)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendError {
+    /// What happened.
+    pub kind: SendErrorKind,
+    /// May the request have reached the server all the same?
+    pub may_have_arrived: bool,
+    /// What the library said, without the URL.
+    pub detail: String,
+}
+
+/// What happened to a request without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendErrorKind {
+    /// Nothing listens there, or the name does not resolve.
+    Connect,
+    /// The certificate is not trusted, or the handshake failed.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke before an answer came.
+    Broken,
+    /// The answer's body broke off.
+    CutShort,
+    /// The request could not be made: a header or the URL is malformed.
+    Unsendable,
+}
+
+impl HttpClient {
+    /// A client that is built at its first request.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, client: OnceLock::new() }
+    }
+
+    /// The target's base URL.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.endpoint.base_url
+    }
+
+    /// How long one request may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.endpoint.timeout
+    }
+
+    /// Sends one request, once.
+    ///
+    /// # Errors
+    /// If no complete answer came. An answer that reports a failure is an answer.
+    pub async fn send(&self, request: &RequestSpec) -> Result<ResponseSpec, SendError> {
+        let client = self.client.get_or_init(|| build(&self.endpoint)).as_ref().map_err(Clone::clone)?;
+        let request = self.request(client, request)?;
+        match tokio::time::timeout(self.endpoint.timeout, exchange(client, request)).await {
+            Ok(result) => result,
+            Err(_) => Err(SendError {
+                kind: SendErrorKind::Timeout,
+                may_have_arrived: true,
+                detail: format!("no answer within {}", seconds(self.endpoint.timeout)),
+            }),
+        }
+    }
+
+    fn request(&self, client: &reqwest::Client, spec: &RequestSpec) -> Result<reqwest::Request, SendError> {
+        let unsendable = |detail: String| SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail };
+        let method = match spec.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut url = url::Url::parse(&format!("{}{}", self.endpoint.base_url, spec.path))
+            .map_err(|e| unsendable(format!("the URL is malformed: {e}")))?;
+        if !spec.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&spec.query);
+        }
+        let mut builder = client.request(method, url);
+        if let Some(body) = &spec.body {
+            let json = body.expose_json().ok_or_else(|| unsendable("the body depends on something unknown".into()))?;
+            let bytes = serde_json::to_vec(&json).map_err(|e| unsendable(e.to_string()))?;
+            builder = builder.header(CONTENT_TYPE, "application/json").body(bytes);
+        }
+        builder.build().map_err(|e| unsendable(e.without_url().to_string()))
+    }
+}
+
+async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<ResponseSpec, SendError> {
+    let mut response = client.execute(request).await.map_err(explain)?;
+    let headers = response.headers();
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned);
+    let mut answer = ResponseSpec {
+        status: response.status().as_u16(),
+        content_type: text(CONTENT_TYPE),
+        location: text(LOCATION),
+        retry_after: retry_after(headers),
+        body: Vec::new(),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(explain_body)? {
+        if answer.body.len() + chunk.len() > MAX_BODY {
+            let detail = format!("the answer is larger than {} MiB", MAX_BODY >> 20);
+            return Err(SendError { kind: SendErrorKind::CutShort, may_have_arrived: true, detail });
+        }
+        answer.body.extend_from_slice(&chunk);
+    }
+    Ok(answer)
+}
+
+fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
+    let unsendable = |detail: String| SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail };
+    // Fails only if a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut headers = HeaderMap::new();
+    for (name, value) in &endpoint.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(format!("`{name}` is no header name")))?;
+        let mut value = HeaderValue::from_str(value.expose())
+            .map_err(|_| unsendable(format!("the value for the header `{name}` has characters that no header can carry")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let mut builder = reqwest::Client::builder()
+        .default_headers(headers)
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("patchbay/", env!("CARGO_PKG_VERSION")))
+        .tcp_nodelay(true)
+        .connect_timeout(endpoint.timeout.min(Duration::from_secs(10)))
+        .pool_max_idle_per_host(endpoint.pool);
+    if endpoint.base_url.starts_with("http://") {
+        // Reading the system's root store costs milliseconds that a plain target does not need.
+        builder = builder.tls_certs_only([]);
+    } else if let Some(pem) = &endpoint.extra_roots {
+        let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| unsendable(format!("ca_file: {e}")))?;
+        builder = builder.tls_certs_merge(roots);
+    }
+    builder.build().map_err(|e| unsendable(e.without_url().to_string()))
+}
+
+fn explain(error: reqwest::Error) -> SendError {
+    let connect = error.is_connect();
+    let timeout = error.is_timeout();
+    let error = error.without_url();
+    let detail = root_cause(&error);
+    let tls = connect && is_tls(&error);
+    let kind = match (tls, connect, timeout) {
+        (true, ..) => SendErrorKind::Tls,
+        (_, true, _) => SendErrorKind::Connect,
+        (.., true) => SendErrorKind::Timeout,
+        _ => SendErrorKind::Broken,
+    };
+    SendError { kind, may_have_arrived: !connect, detail }
+}
+
+fn explain_body(error: reqwest::Error) -> SendError {
+    let timeout = error.is_timeout();
+    let detail = root_cause(&error.without_url());
+    SendError { kind: if timeout { SendErrorKind::Timeout } else { SendErrorKind::CutShort }, may_have_arrived: true, detail }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    crate::platform::exchange::neutral(&cause.to_string())
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// `Retry-After` in both its forms.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)));
+    }
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    let wait = at.duration_since(crate::io::clock::now());
+    Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}

@@ -1,0 +1,17 @@
+//! The edge: the only code that touches the network, files, the environment, the clock.
+//!
+//! | file | what it touches |
+//! |---|---|
+//! | `clock` | time and chance |
+//! | `env` | the environment |
+//! | `files` | files and folders |
+//! | `http` | the network |
+//! | `process` | the identity of this and other processes |
+//! | `store` | the state file |
+
+pub mod clock;
+pub mod env;
+pub mod files;
+pub mod http;
+pub mod process;
+pub mod store;
