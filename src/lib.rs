@@ -1,5 +1,6 @@
 //! patchbay reconciles connection definitions of LLM platforms with their live APIs.
 pub mod address;
+pub mod cli;
 pub mod config;
 pub mod diagnostic;
 pub mod engine;
@@ -13,3 +14,4 @@ pub mod source;
 pub mod state;
 pub mod suggest;
 pub mod value;
+pub mod view;

@@ -25,7 +25,7 @@ pub enum Value {
     /// Depends on another connection's id or field that is known only after apply; the text says on what.
     Unknown(String),
     /// A list.
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// A map.
     Map(Map),
 }
@@ -75,7 +75,7 @@ impl Value {
 
     /// The list, if it is one.
     #[must_use]
-    pub fn as_list(&self) -> Option<&[Value]> {
+    pub fn as_list(&self) -> Option<&[Self]> {
         match self {
             Self::List(list) => Some(list),
             _ => None,

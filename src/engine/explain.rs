@@ -33,12 +33,12 @@ pub fn explain(lane: &Lane, target: &Target, error: &CallError, purpose: Purpose
     let at_target = purpose == Purpose::List || matches!(error.cause, CallFailure::Send(_)) || matches!(diagnostic.code, codes::UNAUTHORISED | codes::FORBIDDEN);
     let mut diagnostic = if at_target { diagnostic.label_opt(place, format!("the target `{}`", lane.target)) } else { diagnostic };
     diagnostic.notes.insert(0, method_and_url(lane, &error.request));
-    if let CallFailure::Api(api) = &error.cause {
-        if let Some(message) = &api.message {
-            let code = api.code.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
-            // The API may echo what was sent, credentials among it.
-            diagnostic.notes.insert(1, redactor.scrub(&format!("the API said: {message:?}{code}")).into_owned());
-        }
+    if let CallFailure::Api(api) = &error.cause
+        && let Some(message) = &api.message
+    {
+        let code = api.code.as_ref().map(|c| format!(" ({c})")).unwrap_or_default();
+        // The API may echo what was sent, credentials among it.
+        diagnostic.notes.insert(1, redactor.scrub(&format!("the API said: {message:?}{code}")).into_owned());
     }
     if error.attempts > 1 {
         diagnostic.notes.push(format!("tried {} times in {:.1}s", error.attempts, error.elapsed.as_secs_f64()));

@@ -225,9 +225,8 @@ impl<'s, 'r> Step<'s, 'r> {
             diagnostic = diagnostic.note(what).help("`patchbay plan` looks again before anything is created");
             Err(Box::new(Ending::Unknown(diagnostic)))
         };
-        let listing = match list(self.lane, self.rules.collection, self.run.report).await {
-            Ok(listing) => listing,
-            Err(_) => return unknown(format!("the list could not be read to look for `{}`", self.change.name)),
+        let Ok(listing) = list(self.lane, self.rules.collection, self.run.report).await else {
+            return unknown(format!("the list could not be read to look for `{}`", self.change.name));
         };
         let key = natural_key(self.rules.collection, &self.connection.spec);
         let mut found = listing.objects.into_iter().filter(|o| key.is_some() && o.natural_key(self.rules.collection) == key);
@@ -329,11 +328,9 @@ impl<'s, 'r> Step<'s, 'r> {
 
     /// After a write: read back, record.
     async fn settle(&self, id: &str, before: Option<&Object>, answer: Option<&Object>, writes: &[FieldPath], all: bool) -> Early<Ending> {
-        let read_back = match read(self.lane, self.rules.collection, id, self.run.report).await {
-            Ok(object) => object,
-            // The write is done and must be recorded; what it cannot prove, the next plan reads.
-            Err(_) => None,
-        };
+        // The write is done and must be recorded, whatever becomes of this read; what it cannot prove, the next plan
+        // reads.
+        let read_back = read(self.lane, self.rules.collection, id, self.run.report).await.unwrap_or_default();
         self.commit(id, before, answer, read_back.as_ref(), writes, all).await
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Redirects are never followed: the library's default would carry `x-api-key` to another host. The client is built at
 //! the first request, so that offline commands never load a root store, and once, so that all requests share one pool.
+#![expect(clippy::disallowed_methods, reason = "this is where the client is built")]
 
 use std::error::Error as _;
 use std::fmt;

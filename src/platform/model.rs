@@ -319,11 +319,11 @@ pub struct Field {
     /// How such an object goes into a partial update.
     pub patch: PatchForm,
     /// The keys of an object. Without them, any content is allowed.
-    pub fields: IndexMap<String, Field>,
+    pub fields: IndexMap<String, Self>,
     /// The key that tells a list's items apart.
     pub keyed_by: Option<String>,
     /// The fields of a keyed list's items.
-    pub item: IndexMap<String, Field>,
+    pub item: IndexMap<String, Self>,
 }
 
 /// The types of fields.

@@ -142,11 +142,11 @@ impl<'d> Lister<'d> {
         let list = &self.collection.list;
         let items = json_at(json, &list.items)
             .and_then(serde_json::Value::as_array)
-            .ok_or_else(|| unexpected(format!("the list has no array at `{}`", list.items)))?;
+            .ok_or_else(|| unexpected(&format!("the list has no array at `{}`", list.items)))?;
         let mut fresh = 0;
         for item in items {
             let object = Object::from_json(self.collection, item)
-                .ok_or_else(|| unexpected(format!("a listed object has no `{}`", self.collection.id)))?;
+                .ok_or_else(|| unexpected(&format!("a listed object has no `{}`", self.collection.id)))?;
             if self.seen.insert(object.id.clone(), ()).is_none() {
                 self.objects.push(object);
                 fresh += 1;
@@ -222,7 +222,7 @@ pub fn read_answer(collection: &Collection, json: &serde_json::Value) -> Result<
     let item = collection.read.as_ref().map_or("", |r| r.item.as_str());
     json_at(json, item)
         .and_then(|json| Object::from_json(collection, json))
-        .ok_or_else(|| unexpected(format!("the object read has no `{}`", collection.id)))
+        .ok_or_else(|| unexpected(&format!("the object read has no `{}`", collection.id)))
 }
 
 /// Puts an id into a path, percent-encoded: an id is data, never a path of its own.
@@ -243,8 +243,8 @@ pub fn with_id(path: &str, id: &str) -> String {
     path.replace("{id}", &encoded)
 }
 
-fn unexpected(what: String) -> ApiError {
-    ApiError { class: Failure::Unexpected(neutral(&what)), status: 200, message: None, code: None }
+fn unexpected(what: &str) -> ApiError {
+    ApiError { class: Failure::Unexpected(neutral(what)), status: 200, message: None, code: None }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub enum StateError {
     /// As the inner error, but what this run did is safe in another file, which the next run takes over.
     Saved {
         /// What went wrong.
-        cause: Box<StateError>,
+        cause: Box<Self>,
         /// Where the results are.
         place: String,
     },

@@ -101,6 +101,7 @@ pub fn ulid(millis: u64, random: [u8; 10]) -> String {
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), StateError> {
+    #[expect(clippy::disallowed_methods, reason = "a key needs real randomness, and an error where there is none")]
     getrandom::fill(bytes).map_err(|error| StateError::io("get randomness for", Path::new("the state"), &error))
 }
 

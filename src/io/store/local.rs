@@ -62,7 +62,7 @@ impl LocalStore {
             run,
             is_settled: known.is_some(),
             lineage: known.unwrap_or(lineage_for_new),
-            nonce: format!("{}-{nonce:016x}", std::process::id()),
+            nonce: format!("{}-{nonce:016x}", rustix::process::getpid().as_raw_nonzero()),
             parts_made: 0,
             log: None,
             poison: None,

@@ -1,0 +1,270 @@
+//! `patchbay apply`
+
+use std::io::BufRead as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::args::ApplyArgs;
+use super::gather::{Gathered, How, gather};
+use super::out::Out;
+use super::planning::{self, Filling, Planned};
+use super::report::Lines;
+use super::session::{self, Opening, Session};
+use super::{Context, exit};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
+use crate::engine::apply::{Run, Shared, Stop, apply};
+use crate::engine::event::Outcome;
+use crate::io::store::{Committer, LocalStore, RealFs};
+use crate::io::{clock, files, process};
+use crate::plan::model::{Action, Plan};
+use crate::plan::saved::SavedPlan;
+use crate::source::Sources;
+use crate::state::{Entry, Intent, State};
+use crate::view;
+
+/// An interrupted run's request may still be on its way for this long after its process is gone.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
+    let (gathered, mut found) = gather(&how, &mut sources);
+    let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
+        out.failed(&found, &sources);
+        return exit::of_errors(&found);
+    };
+    let saved = match args.plan.as_deref().map(|path| read_saved(context, path)).transpose() {
+        Ok(saved) => saved,
+        Err(error) => return fail(out, vec![error], &sources),
+    };
+    let opening = Opening { globals: context.globals, planning: &args.planning, env: context.env, keep_key: true };
+    let session = match session::open(&opening, &gathered).await {
+        Ok((session, warnings)) => {
+            found.extend(warnings);
+            session
+        }
+        Err(errors) => return fail(out, errors, &sources),
+    };
+    let lines = Lines::new(out);
+    wait_for_the_dead(&session.state, out).await;
+
+    let filling = Filling::new(&gathered);
+    let references = filling.references(&sources);
+    let mut planned = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
+    found.append(&mut planned.diagnostics);
+    let blocked = |d: &Diagnostic| d.code == codes::UNCHANGEABLE;
+    if found.iter().any(|d| d.is_error() && !blocked(d)) {
+        show_plan(out, &planned, &session, &sources);
+        return refuse(out, &planned.plan, found, &sources);
+    }
+    if let Some(saved) = &saved {
+        let plan = std::mem::take(&mut planned.plan);
+        match saved.narrow(plan, session.fingerprinter.key_id(), context.globals.profile.as_deref()) {
+            Ok(plan) => planned.plan = plan,
+            Err(errors) => return fail(out, errors, &sources),
+        }
+    }
+    let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
+    if blocked_ones && !args.skip_blocked && saved.is_none() {
+        show_plan(out, &planned, &session, &sources);
+        return refuse(out, &planned.plan, found, &sources);
+    }
+    // What was accepted as blocked is a remark from here on.
+    found.iter_mut().filter(|d| blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
+    show_plan(out, &planned, &session, &sources);
+    out.diagnostics(&found, &sources);
+    if planned.plan.is_empty() {
+        let outcome = Outcome { requests: 0, ..Outcome::default() };
+        if out.is_json {
+            out.json(&view::json::apply_document(&outcome, &planned.plan, &found, &sources));
+        }
+        return exit::OK;
+    }
+    match approve(out, args, saved.is_some(), &planned.plan) {
+        Approval::Given => {}
+        Approval::Denied => {
+            out.note("Not applied. Nothing was changed.");
+            return exit::OK;
+        }
+        Approval::Impossible(error) => {
+            found.push(error);
+            return refuse(out, &planned.plan, found.split_off(found.len() - 1), &sources);
+        }
+    }
+    match execute(context, &gathered, &session, &references, &planned, &lines).await {
+        Ok(outcome) => finish(out, &planned.plan, outcome, found, &session, &sources),
+        Err(error) => fail(out, vec![error], &sources),
+    }
+}
+
+fn fail(out: &Out, errors: Diagnostics, sources: &Sources) -> u8 {
+    out.failed(&errors, sources);
+    exit::of_errors(&errors)
+}
+
+/// Ends before the first write, with the plan in the document where there is one.
+fn refuse(out: &Out, plan: &Plan, found: Diagnostics, sources: &Sources) -> u8 {
+    if out.is_json {
+        out.json(&view::json::plan_document(plan, &found, sources, &clock::now_text()));
+    } else {
+        out.diagnostics(&found, sources);
+    }
+    exit::of_errors(&found)
+}
+
+fn show_plan(out: &Out, planned: &Planned, session: &Session, sources: &Sources) {
+    if !out.is_json && out.quiet == 0 {
+        let head = super::plan::head("apply", planned, session);
+        out.text(&view::plan::render(&planned.plan, sources, &head, &out.stdout));
+    }
+}
+
+fn read_saved(context: &Context<'_>, path: &Path) -> Result<SavedPlan, Diagnostic> {
+    let path = context.path(path);
+    let bad = || Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display())).help("save one with `patchbay plan --out FILE`");
+    let text = files::read_text(&path)
+        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")).help("save one with `patchbay plan --out FILE`"))?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| bad())?;
+    SavedPlan::from_json(json.get("saved").ok_or_else(bad)?)
+}
+
+/// A run that was killed a moment ago may have a request on its way. A little patience, and the list tells.
+async fn wait_for_the_dead(state: &State, out: &Out) {
+    let now = clock::now();
+    let young = |intent: &Intent| {
+        let at: jiff::Timestamp = intent.at.parse().ok()?;
+        let age = Duration::try_from(now.duration_since(at)).ok()?;
+        process::is_gone(&intent.run).then(|| SETTLING.saturating_sub(age))
+    };
+    if let Some(wait) = state.open_intents().filter_map(young).max().filter(|w| !w.is_zero()) {
+        out.note(&format!("an interrupted run left an open operation; waiting {:.1}s for its request to land", wait.as_secs_f64()));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+enum Approval {
+    Given,
+    Denied,
+    Impossible(Diagnostic),
+}
+
+fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Approval {
+    if args.yes || saved {
+        return Approval::Given;
+    }
+    if !out.may_ask || out.is_json {
+        return Approval::Impossible(
+            Diagnostic::error(codes::NOT_APPROVED, "these changes need approval, and nobody can be asked")
+                .help("review the plan and pass --yes, or save it with `patchbay plan --out FILE` and apply that file"),
+        );
+    }
+    out.error_text(&format!("{}\n> ", view::apply::question(plan)));
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Approval::Given,
+        _ => Approval::Denied,
+    }
+}
+
+async fn execute(
+    context: &Context<'_>,
+    gathered: &Gathered,
+    session: &Session,
+    references: &crate::config::desired::References<'_>,
+    planned: &Planned,
+    lines: &Lines<'_>,
+) -> Result<Outcome, Diagnostic> {
+    let run = process::this_run();
+    let opened = LocalStore::open(&session.state_path, Arc::new(RealFs), session.lineage.clone(), run.clone());
+    let (mut store, now, _) = opened.map_err(|e| e.diagnostic())?;
+    if !now.writable() {
+        return Err(Diagnostic::error(codes::STATE_NEWER, "the state was written by a newer patchbay and is not written by this one")
+            .help("use the newer version"));
+    }
+    let lineage = store.begin().map_err(|e| e.diagnostic())?;
+    if lineage != session.lineage {
+        return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state").help("nothing was changed; run apply again"));
+    }
+    let committer = Committer::start(store).map_err(|e| e.diagnostic())?;
+    let world = planning::world(gathered, session, &planned.observed, references);
+    let settled: Vec<Entry> = settled(&session.state, &planned.plan);
+    if !settled.is_empty() {
+        committer.commit(settled).await.map_err(|e| e.diagnostic())?;
+    }
+    let shared = Shared::default();
+    let outcome = {
+        let engine = Run { world, lanes: &session.lanes, committer: &committer, redactor: context.redactor, report: lines, run: &run, shared: &shared };
+        let (send, stop) = watch::channel(Stop::No);
+        tokio::select! {
+            outcome = apply(&engine, &planned.plan, stop) => outcome,
+            () = listen(send) => Outcome::default(),
+        }
+    };
+    let mut outcome = outcome;
+    match committer.finish().await {
+        Ok(finished) => outcome.diagnostics.extend(finished.warnings.iter().map(crate::state::StateWarning::diagnostic)),
+        Err(error) => outcome.diagnostics.push(error.diagnostic()),
+    }
+    Ok(outcome)
+}
+
+/// Turns signals into requests to stop; never ends by itself.
+async fn listen(send: watch::Sender<Stop>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let number = tokio::select! {
+            _ = interrupt.recv() => 2,
+            _ = terminate.recv() => 15,
+        };
+        let next = if *send.borrow() == Stop::No { Stop::Gently(number) } else { Stop::Now(number) };
+        // Fails only if the apply has ended meanwhile.
+        let _ = send.send(next);
+    }
+}
+
+/// Open intents of earlier runs that this plan settles: their object is known by now, or their process is gone and a
+/// complete list, read after it was gone, shows that nothing came of them. Intents of runs that may live stay open, and
+/// claim their address.
+fn settled(state: &State, plan: &Plan) -> Vec<Entry> {
+    let now = clock::now().as_second();
+    state
+        .open_intents()
+        .filter(|intent| {
+            // A create that is found again is closed together with its record.
+            let adopts = plan.change(&intent.address).is_some_and(|c| c.adopts && intent.verb == "create");
+            let over = process::is_gone(&intent.run) || intent.until.is_some_and(|until| now > until + 60);
+            over && !adopts
+        })
+        .map(|intent| Entry::Void { op: intent.op.clone(), why: "settled: its run is over, and the live state was read after it".to_owned() })
+        .collect()
+}
+
+fn finish(out: &Out, plan: &Plan, outcome: Outcome, mut found: Diagnostics, session: &Session, sources: &Sources) -> u8 {
+    let code = exit::of_outcome(&outcome);
+    let state = session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    if out.is_json {
+        found.extend(outcome.diagnostics.iter().cloned());
+        out.json(&view::json::apply_document(&outcome, plan, &found, sources));
+        return code;
+    }
+    let mut shown: Diagnostics = Vec::new();
+    for (_, _, ending) in &outcome.endings {
+        match ending {
+            crate::engine::event::Ending::Done { warnings, .. } => shown.extend(warnings.iter().cloned()),
+            crate::engine::event::Ending::Failed(d) | crate::engine::event::Ending::Unknown(d) => shown.push(d.clone()),
+            crate::engine::event::Ending::Skipped(_) => {}
+        }
+    }
+    shown.extend(outcome.diagnostics.iter().cloned());
+    out.diagnostics(&shown, sources);
+    out.text(&view::apply::summary(&outcome, plan, &state, &out.stdout));
+    code
+}

@@ -1,0 +1,303 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Declare your LLM connections in YAML; see what would change; change exactly that.
+#[derive(Debug, Parser)]
+#[command(
+    name = "patchbay",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    subcommand_required = false,
+    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
+    after_long_help = "Examples:\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
+)]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Globals {
+    /// Work in this folder: all paths are relative to it
+    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PATCHBAY_CHDIR")]
+    pub chdir: Option<PathBuf>,
+    /// Use this profile of patchbay.toml
+    #[arg(long, global = true, value_name = "NAME", env = "PATCHBAY_PROFILE")]
+    pub profile: Option<String>,
+    /// Read these connection files, folders or globs instead of the project's
+    #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PATCHBAY_FILE")]
+    pub files: Vec<String>,
+    /// Read variables from this file; the real environment wins
+    #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// The state file
+    #[arg(long, global = true, value_name = "PATH", env = "PATCHBAY_STATE")]
+    pub state: Option<PathBuf>,
+    /// Only these connections and what they depend on: an address, a target or a glob
+    #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target")]
+    pub only: Vec<String>,
+    /// Not these connections
+    #[arg(long, global = true, value_name = "ADDR|GLOB")]
+    pub exclude: Vec<String>,
+    /// Print one JSON document, errors included
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What goes to standard output
+    #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Colours: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", value_parser = ["auto", "always", "never"])]
+    pub color: Option<String>,
+    /// Show long values in full
+    #[arg(long, global = true)]
+    pub full: bool,
+    /// Print less; twice: nothing but errors
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    pub quiet: u8,
+    /// Print more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Never ask
+    #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_input: bool,
+    /// Requests in flight per target
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_PARALLELISM", value_parser = parallelism)]
+    pub parallelism: Option<usize>,
+    /// How long one request may take, such as 30s or 500ms
+    #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", value_parser = duration)]
+    pub timeout: Option<std::time::Duration>,
+    /// How often a request is repeated where that is safe
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", default_value_t = 3)]
+    pub retries: u32,
+    /// Accept secrets that stand in the files as they are
+    #[arg(long, global = true)]
+    pub allow_literal_secrets: bool,
+}
+
+impl Globals {
+    /// Is standard output one JSON document?
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+}
+
+/// What goes to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the files: syntax, schema, references, variables; no network
+    #[command(after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets")]
+    Validate(Validate),
+    /// Show what would change
+    #[command(after_help = "Examples:\n  patchbay plan\n  patchbay plan --detailed-exitcode    exit 2 if there are changes\n  patchbay plan --out plan.json        save it; apply exactly this later\n  patchbay plan --only kore-prod")]
+    Plan(PlanArgs),
+    /// Make it so
+    #[command(after_help = "Examples:\n  patchbay apply               plan, ask, apply\n  patchbay apply --yes         plan and apply\n  patchbay apply plan.json     apply exactly what was saved")]
+    Apply(ApplyArgs),
+    /// Show a saved plan
+    #[command(after_help = "Examples:\n  patchbay show plan.json\n  patchbay show plan.json --json")]
+    Show(Show),
+    /// Look at the state
+    State(StateArgs),
+    /// Serve the vendors' APIs on loopback, to try things out
+    #[command(after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all.")]
+    Sandbox(SandboxArgs),
+    /// Print a JSON Schema
+    Schema(Schema),
+    /// Print the version
+    Version,
+}
+
+/// `validate`
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Do not require variables and files that templates read
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// What `plan` and `apply` share.
+#[derive(Clone, Debug, Args)]
+pub struct Planning {
+    /// How much of the live state is read: auto, full (every object), none (trust the state)
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = RefreshArg::Auto)]
+    pub refresh: RefreshArg,
+    /// Write secrets again that cannot be verified
+    #[arg(long)]
+    pub rewrite_secrets: bool,
+    /// Refuse if more connections of a target would be changed: a number, or a share such as 30%
+    #[arg(long, value_name = "N|P%")]
+    pub max_updates: Option<String>,
+    /// Accept that a target's address differs from the one in the state
+    #[arg(long)]
+    pub accept_target_change: bool,
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RefreshArg {
+    /// The list; objects only where something may have moved.
+    Auto,
+    /// Every object.
+    Full,
+    /// The list alone.
+    None,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What `apply` takes, too.
+    #[command(flatten)]
+    pub planning: Planning,
+    /// Save the plan in this file; it holds no secret
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit 2 if there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// What `plan` takes, too.
+    #[command(flatten)]
+    pub planning: Planning,
+    /// A saved plan: apply exactly this
+    #[arg(value_name = "PLAN")]
+    pub plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long, alias = "auto-approve")]
+    pub yes: bool,
+    /// Apply the rest if some connections are blocked
+    #[arg(long)]
+    pub skip_blocked: bool,
+}
+
+/// `show`
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+}
+
+/// `state`
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// The commands of `state`.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List what is recorded
+    List,
+    /// Show one record
+    Show {
+        /// The connection
+        address: String,
+    },
+}
+
+/// `sandbox`
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The port; 0 for any
+    #[arg(long, default_value_t = 4010)]
+    pub port: u16,
+    /// Keep the objects in this file
+    #[arg(long, value_name = "PATH")]
+    pub store: Option<PathBuf>,
+    /// Append every request to this file, without secrets
+    #[arg(long, value_name = "PATH")]
+    pub log: Option<PathBuf>,
+    /// Accept only this API key; any key otherwise
+    #[arg(long, value_name = "KEY", env = "PATCHBAY_SANDBOX_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Behave otherwise: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub quirk: Vec<String>,
+    /// Fail on purpose: `METHOD PATH [skip=N] [times=N] KIND`
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<String>,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Which one
+    #[arg(value_enum)]
+    pub which: SchemaName,
+}
+
+/// The schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaName {
+    /// Platform definitions.
+    Platform,
+    /// Connection files.
+    Connections,
+}
+
+fn parallelism(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=128).contains(&n) => Ok(n),
+        _ => Err("a number from 1 to 128".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "a duration such as 30s, 500ms or 2m".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let millis = match &text[digits..] {
+        "" | "s" => number.checked_mul(1000),
+        "ms" => Some(number),
+        "m" => number.checked_mul(60_000),
+        _ => None,
+    };
+    millis.filter(|ms| *ms > 0).map(std::time::Duration::from_millis).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, ms) in [("30s", 30_000), ("30", 30_000), ("500ms", 500), ("2m", 120_000)] {
+            assert_eq!(duration(text).map(|d| d.as_millis()), Ok(ms), "{text}");
+        }
+        for text in ["", "s", "0s", "1h", "-1s", "99999999999999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

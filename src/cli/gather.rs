@@ -1,0 +1,339 @@
+//! Gathering: project file, connection files, definitions and environment → what the files want. No network.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::Globals;
+use crate::config::connections::{self, Declarations};
+use crate::config::desired::{Desired, Inputs, resolve};
+use crate::config::project::{self, FILE_NAME, Project};
+use crate::config::spec::LiteralSecrets;
+use crate::config::template::Scope;
+use crate::config::{toml, yaml};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, tidy};
+use crate::io::{env, files};
+use crate::platform::builtin;
+use crate::platform::model::Definition;
+use crate::platform::parse;
+use crate::secret::Redactor;
+use crate::source::{FileId, Sources, Span};
+use crate::suggest;
+
+/// What all commands start from.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The project's folder.
+    pub dir: PathBuf,
+    /// The project file.
+    pub project: Project,
+    /// The definition of each target's platform.
+    pub definitions: BTreeMap<String, Arc<Definition>>,
+    /// What the files want.
+    pub desired: Desired,
+    /// What templates can see, the project's variables included.
+    pub scope: Scope,
+    /// How many connection files were read.
+    pub files: usize,
+}
+
+/// How to gather.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'h> {
+    /// The flags.
+    pub globals: &'h Globals,
+    /// The environment.
+    pub env: &'h BTreeMap<String, String>,
+    /// Placeholders instead of missing variables?
+    pub offline: bool,
+    /// Learns every secret.
+    pub redactor: &'h Redactor,
+}
+
+/// Reads everything. What could be read is returned together with everything that is wrong.
+pub fn gather(how: &How<'_>, sources: &mut Sources) -> (Option<Gathered>, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let gathered = all(how, sources, &mut found);
+    tidy(&mut found);
+    (gathered, found)
+}
+
+fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<Gathered> {
+    let start = how.globals.chdir.clone().unwrap_or_else(|| PathBuf::from("."));
+    if !files::is_dir(&start) {
+        found.push(Diagnostic::error(codes::NO_PROJECT, format!("there is no folder `{}`", start.display())).help("check -C / --chdir"));
+        return None;
+    }
+    let Some(dir) = files::find_up(&start, FILE_NAME) else {
+        found.push(
+            Diagnostic::error(codes::NO_PROJECT, format!("no {FILE_NAME} here or in any folder above"))
+                .help("go to the project's folder, or name it: patchbay -C DIR …"),
+        );
+        return None;
+    };
+    let env = environment(how, &start, found);
+    let base = dir.clone();
+    let scope = Scope {
+        env: Arc::new(env),
+        vars: Arc::default(),
+        read_file: Arc::new(move |path| files::read_text(&base.join(path)).map_err(|e| e.why)),
+        offline: how.offline,
+        redactor: how.redactor.clone(),
+    };
+
+    let (file, text) = read(&dir.join(FILE_NAME), FILE_NAME, sources, found)?;
+    let root = match toml::parse(file, &text) {
+        Ok(root) => root,
+        Err(errors) => {
+            hide_credentials(file, &text, sources);
+            found.extend(errors);
+            return None;
+        }
+    };
+    let (project, errors) = project::read(&root, how.globals.profile.as_deref(), &scope, sources);
+    found.extend(errors);
+    let project = project?;
+    for (what, span) in &project.literal_credentials {
+        sources.hide(*span);
+        let error = Diagnostic::error(codes::LITERAL_SECRET, format!("`{what}` is a secret and stands in the file as it is"))
+            .label(*span, "whoever reads this file has it")
+            .help("take it from the environment: \"${{ env.NAME }}\"\nor pass --allow-literal-secrets");
+        match literals(how) {
+            LiteralSecrets::Allow => {}
+            LiteralSecrets::Refuse => found.push(error),
+            LiteralSecrets::Warn => found.push(Diagnostic { severity: crate::diagnostic::Severity::Warning, ..error }),
+        }
+    }
+    let definitions = definitions(&dir, &project, sources, found);
+    check_targets(&project, &definitions, found);
+    let scope = Scope { vars: Arc::clone(&project.vars), ..scope };
+
+    let (declarations, count) = declarations(how, &dir, &start, &project, sources, found);
+    let inputs = Inputs { project: &project, definitions: &definitions, scope: &scope, literals: literals(how) };
+    let (desired, errors) = resolve(&declarations, &inputs, sources);
+    found.extend(errors);
+    Some(Gathered { dir, project, definitions, desired, scope, files: count })
+}
+
+fn literals(how: &How<'_>) -> LiteralSecrets {
+    if how.globals.allow_literal_secrets {
+        LiteralSecrets::Allow
+    } else if how.env.get("CI").is_some_and(|ci| !ci.is_empty()) {
+        LiteralSecrets::Refuse
+    } else {
+        LiteralSecrets::Warn
+    }
+}
+
+/// The environment with the variables of `--env-file` under it.
+fn environment(how: &How<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for path in &how.globals.env_file {
+        let path = start.join(path);
+        match files::read_text(&path) {
+            Ok(text) => match env::parse_file(&text) {
+                Ok(variables) => all.extend(variables),
+                Err((line, why)) => found.push(
+                    Diagnostic::error(codes::SYNTAX, format!("`{}`, line {line}: {why}", path.display()))
+                        .help("one NAME=value a line; quotes, comments and `export` are understood"),
+                ),
+            },
+            Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}")).help("check --env-file")),
+        }
+    }
+    all.extend(how.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+    all
+}
+
+fn read(path: &Path, name: &str, sources: &mut Sources, found: &mut Diagnostics) -> Option<(FileId, Arc<str>)> {
+    match files::read_text(path) {
+        Ok(text) => {
+            let text: Arc<str> = text.into();
+            Some((sources.add(name, Arc::clone(&text)), text))
+        }
+        Err(error) => {
+            found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read `{name}`: {}", error.why)));
+            None
+        }
+    }
+}
+
+fn declarations(
+    how: &How<'_>,
+    dir: &Path,
+    start: &Path,
+    project: &Project,
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+) -> (Declarations, usize) {
+    let mut declarations = Declarations::default();
+    let own = how.globals.files.is_empty();
+    let base = if own { dir } else { start };
+    let mut paths = Vec::new();
+    let mut patterns = Vec::new();
+    for pattern in if own { &project.connections } else { &how.globals.files } {
+        let path = base.join(pattern);
+        if files::is_file(&path) {
+            paths.push(PathBuf::from(pattern));
+        } else if files::is_dir(&path) {
+            patterns.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
+        } else if !own && !pattern.contains(['*', '?', '[', '{']) {
+            found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"));
+        } else {
+            patterns.push(pattern.clone());
+        }
+    }
+    match files::glob(base, &patterns) {
+        Ok(more) => paths.extend(more),
+        Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))),
+    }
+    if paths.is_empty() {
+        found.push(
+            Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
+                .note(format!("looked for: {}", patterns.join(", ")))
+                .help("put one there, or set [project] connections in patchbay.toml"),
+        );
+    }
+    for path in &paths {
+        let name = path.to_string_lossy().into_owned();
+        let Some((file, text)) = read(&base.join(path), &name, sources, found) else { continue };
+        match yaml::parse(file, &text) {
+            Ok(Some(root)) => connections::read(&root, &mut declarations, found),
+            Ok(None) => {}
+            Err(error) => {
+                hide_credentials(file, &text, sources);
+                found.push(error);
+            }
+        }
+    }
+    (declarations, paths.len())
+}
+
+/// The definition of each target's platform; the user's own before the built-in ones.
+fn definitions(dir: &Path, project: &Project, sources: &mut Sources, found: &mut Diagnostics) -> BTreeMap<String, Arc<Definition>> {
+    let mut loaded: BTreeMap<String, Option<Arc<Definition>>> = BTreeMap::new();
+    for (name, (path, span)) in &project.platforms {
+        loaded.insert(name.clone(), own_definition(dir, path, *span, sources, found));
+    }
+    let mut by_target = BTreeMap::new();
+    for (target, settings) in &project.targets {
+        let name = &settings.platform;
+        if !loaded.contains_key(name) {
+            let definition = match builtin::load(name, sources) {
+                Some(Ok(definition)) => Some(Arc::new(definition)),
+                Some(Err(errors)) => {
+                    found.extend(errors);
+                    None
+                }
+                None => {
+                    found.push(unknown_platform(name, settings.platform_span, project));
+                    None
+                }
+            };
+            loaded.insert(name.clone(), definition);
+        }
+        if let Some(Some(definition)) = loaded.get(name) {
+            by_target.insert(target.clone(), Arc::clone(definition));
+        }
+    }
+    by_target
+}
+
+fn own_definition(dir: &Path, path: &str, span: Span, sources: &mut Sources, found: &mut Diagnostics) -> Option<Arc<Definition>> {
+    let text: Arc<str> = match files::read_text(&dir.join(path)) {
+        Ok(text) => text.into(),
+        Err(error) => {
+            found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", error.why)).label(span, "named here"));
+            return None;
+        }
+    };
+    let file = sources.add(path, Arc::clone(&text));
+    parse::parse(file, &text).map(Arc::new).map_err(|errors| found.extend(errors)).ok()
+}
+
+fn unknown_platform(name: &str, span: Span, project: &Project) -> Diagnostic {
+    let known: Vec<&str> = builtin::ALL.iter().map(|(n, _)| *n).chain(project.platforms.keys().map(String::as_str)).collect();
+    Diagnostic::error(codes::UNKNOWN_KIND, format!("there is no platform `{name}`"))
+        .label(span, "neither built in nor declared under [platforms]")
+        .help_opt(suggest::help(name, &known))
+}
+
+/// Credentials must be what the platform takes.
+fn check_targets(project: &Project, definitions: &BTreeMap<String, Arc<Definition>>, found: &mut Diagnostics) {
+    for (name, target) in &project.targets {
+        let Some(definition) = definitions.get(name) else { continue };
+        let schemes: Vec<&str> = definition.auth.keys().map(String::as_str).collect();
+        let listed = schemes.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(" or ");
+        let span = target.auth_span.unwrap_or(target.span);
+        for key in target.auth.keys().filter(|key| !definition.auth.contains_key(*key)) {
+            found.push(
+                Diagnostic::error(codes::UNKNOWN_KEY, format!("platform `{}` takes no `{key}` in `auth`", target.platform))
+                    .label(span, "here")
+                    .help_opt(suggest::help(key, &schemes)),
+            );
+        }
+        let given = target.auth.keys().filter(|key| definition.auth.contains_key(*key)).count();
+        if given > 1 {
+            found.push(Diagnostic::error(codes::BOTH_SET, format!("`auth` of `{name}` gives more than one way to authenticate")).label(span, "here").help(format!("give one of {listed}")));
+        }
+        if target.auth.is_empty() && target.auth_span.is_none() && !target.base_url.starts_with("sandbox:") {
+            found.push(
+                Diagnostic::error(codes::MISSING_KEY, format!("the target `{name}` needs an `auth`"))
+                    .label(span, "no credentials")
+                    .help(format!("auth = {{ {} = \"${{{{ env.NAME }}}}\" }}", schemes.first().unwrap_or(&"token"))),
+            );
+        }
+    }
+}
+
+/// In a file that could not be parsed nobody knows what is a secret; everything that looks like a credential is hidden
+/// before its lines are shown.
+fn hide_credentials(file: FileId, text: &str, sources: &mut Sources) {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mut key_end = None;
+        if let Some(colon) = line.find([':', '='])
+            && (parse::is_auth_key(&line[..colon]) || line[..colon].trim().ends_with("value"))
+        {
+            key_end = Some(colon + 1);
+        }
+        if let Some(start) = key_end {
+            let value = line[start..].trim();
+            if !value.is_empty() && !value.contains("${{") {
+                let from = start + line[start..].find(value).unwrap_or(0);
+                sources.hide(file.span(at + from, at + from + value.len()));
+            }
+        }
+        // A long word of letters and digits is a key more often than not.
+        let mut word_start = 0;
+        for word in line.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}')) {
+            let bare = word.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}'));
+            let mixed = bare.bytes().any(|b| b.is_ascii_digit()) && bare.bytes().any(|b| b.is_ascii_alphabetic());
+            if bare.len() >= 20 && mixed && !bare.contains("://") && !bare.contains("${{") {
+                sources.hide(file.span(at + word_start, at + word_start + bare.len()));
+            }
+            word_start += word.len();
+        }
+        at += line.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_broken_file_are_hidden() {
+        let text = "a: b: c\n    API_KEY: sk-live\n    Authorization: Bearer x1\n    model: gpt-4o\n    other: abcdefghij0123456789\n    t: ${{ env.KEY }}\n";
+        let mut sources = Sources::default();
+        let file = sources.add("a.yaml", text);
+        hide_credentials(file, text, &mut sources);
+        let shown = sources.shown(file);
+        for secret in ["sk-live", "x1", "abcdefghij0123456789"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        for word in ["model: gpt-4o", "${{ env.KEY }}", "a: b: c", "API_KEY: *"] {
+            assert!(shown.contains(word), "{shown}");
+        }
+    }
+}

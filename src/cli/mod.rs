@@ -1,0 +1,187 @@
+//! The command line: each command is thin: gather, call, hand to a view, exit code.
+
+pub mod apply;
+pub mod args;
+pub mod exit;
+pub mod gather;
+pub mod look;
+pub mod out;
+pub mod plan;
+pub mod planning;
+pub mod report;
+pub mod sandbox;
+pub mod session;
+pub mod validate;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use self::args::{Cli, Command, Globals};
+use self::out::Out;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::io::env;
+use crate::secret::Redactor;
+use crate::source::Sources;
+use crate::view::style::choose_color;
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context<'c> {
+    /// The flags of every command.
+    pub globals: &'c Globals,
+    /// The environment.
+    pub env: &'c BTreeMap<String, String>,
+    /// Learns every secret of the run.
+    pub redactor: &'c Redactor,
+    /// Where to print.
+    pub out: &'c Out,
+}
+
+impl Context<'_> {
+    /// A path of the command line: relative to `--chdir`.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.globals.chdir.as_deref().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+/// Words from other tools, and what they are called here.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("diff", "plan"),
+    ("preview", "plan"),
+    ("sync", "apply"),
+    ("push", "apply"),
+    ("up", "apply"),
+    ("check", "validate"),
+    ("lint", "validate"),
+    ("mock", "sandbox"),
+    ("serve", "sandbox"),
+];
+
+/// Runs the program with these arguments, the program's name first. Returns the exit code.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> u8 {
+    let env = env::snapshot();
+    let place = watch_for_panics();
+    match panic::catch_unwind(AssertUnwindSafe(|| start(&args, &env))) {
+        Ok(code) => code,
+        Err(_) => {
+            // The panic's own message is not shown: it may hold anything.
+            let place = place.lock().map(|p| p.clone()).unwrap_or_default();
+            use std::io::Write as _;
+            drop(writeln!(
+                std::io::stderr(),
+                "error: a bug in patchbay {} at {place}\n  help: please report it with this line and the command; what was done before is in the state",
+                env!("CARGO_PKG_VERSION")
+            ));
+            exit::BUG
+        }
+    }
+}
+
+fn watch_for_panics() -> Arc<Mutex<String>> {
+    let place = Arc::new(Mutex::new(String::new()));
+    let seen = Arc::clone(&place);
+    panic::set_hook(Box::new(move |info| {
+        if let (Ok(mut place), Some(at)) = (seen.lock(), info.location()) {
+            *place = format!("{}:{}", at.file(), at.line());
+        }
+    }));
+    place
+}
+
+fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
+    let look = |name: &str| env.get(name).cloned();
+    let color = choose_color(asked_color(args).as_deref(), &look, std::io::IsTerminal::is_terminal(&std::io::stdout()));
+    let choice = if color { clap::ColorChoice::Always } else { clap::ColorChoice::Never };
+    let parsed = Cli::command().color(choice).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(args, &error),
+    };
+    let redactor = Redactor::default();
+    let out = Out::new(&cli.globals, env, &redactor);
+    let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out };
+    match &cli.command {
+        None => {
+            out.text(&format!("{}\n", Cli::command().color(choice).render_help().ansi()));
+            exit::OK
+        }
+        Some(Command::Version) => {
+            let version = env!("CARGO_PKG_VERSION");
+            if out.is_json {
+                out.json(&serde_json::json!({ "format_version": "1.0", "patchbay_version": version }));
+            } else {
+                out.text(&format!("patchbay {version}\n"));
+            }
+            exit::OK
+        }
+        Some(Command::Validate(args)) => validate::run(&context, args),
+        Some(Command::Show(args)) => look::show(&context, args),
+        Some(Command::State(args)) => look::state(&context, args),
+        Some(Command::Schema(args)) => look::schema(&context, args),
+        Some(Command::Plan(args)) => block_on(&context, plan::run(&context, args)),
+        Some(Command::Apply(args)) => block_on(&context, apply::run(&context, args)),
+        Some(Command::Sandbox(args)) => block_on(&context, sandbox::run(&context, args)),
+    }
+}
+
+/// One thread: the waiting is for the network, and the engine's state needs no lock this way.
+fn block_on(context: &Context<'_>, command: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            let error = Diagnostic::error(codes::INTERNAL, format!("the runtime cannot start: {error}"));
+            context.out.failed(&[error], &Sources::default());
+            exit::ERROR
+        }
+    }
+}
+
+/// `--color` decides how errors of the command line look, so it is read before they are known.
+fn asked_color(args: &[OsString]) -> Option<String> {
+    let mut args = args.iter().map(|a| a.to_string_lossy());
+    while let Some(arg) = args.next() {
+        if arg == "--color" {
+            return args.next().map(std::borrow::Cow::into_owned);
+        }
+        if let Some(value) = arg.strip_prefix("--color=") {
+            return Some(value.to_owned());
+        }
+    }
+    None
+}
+
+fn usage(args: &[OsString], error: &clap::Error) -> u8 {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        drop(error.print());
+        return exit::OK;
+    }
+    let tip = args.iter().skip(1).map(|a| a.to_string_lossy()).find_map(|arg| {
+        let (said, meant) = SYNONYMS.iter().find(|(said, _)| *said == arg)?;
+        Some(format!("in patchbay, `{said}` is called `{meant}`"))
+    });
+    let tip = tip.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
+    let json = args.iter().any(|a| a == "--json") || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json");
+    let text = error.render();
+    if json {
+        let summary = text.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let diagnostic = Diagnostic::error(codes::USAGE, summary).help_opt(tip);
+        let document = crate::view::json::diagnostics_document(&[diagnostic], &Sources::default(), false);
+        use std::io::Write as _;
+        drop(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document).unwrap_or_default()));
+    } else {
+        drop(error.print());
+        if let Some(tip) = tip {
+            use std::io::Write as _;
+            drop(writeln!(std::io::stderr(), "\n  tip: {tip}"));
+        }
+    }
+    exit::USAGE
+}

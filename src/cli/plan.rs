@@ -1,0 +1,95 @@
+//! `patchbay plan`
+
+use super::args::PlanArgs;
+use super::gather::{How, gather};
+use super::planning::{self, Filling, Planned};
+use super::report::Lines;
+use super::session::{self, Opening, Session};
+use super::{Context, exit};
+use crate::diagnostic::{Diagnostic, codes, has_errors};
+use crate::io::{clock, files};
+use crate::plan::model::Refresh;
+use crate::plan::saved::SavedPlan;
+use crate::source::Sources;
+use crate::view;
+
+/// Runs the command.
+pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
+    let (gathered, mut found) = gather(&how, &mut sources);
+    let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
+        out.failed(&found, &sources);
+        return exit::of_errors(&found);
+    };
+    let opening = Opening { globals: context.globals, planning: &args.planning, env: context.env, keep_key: args.out.is_some() };
+    let session = match session::open(&opening, &gathered).await {
+        Ok((session, warnings)) => {
+            found.extend(warnings);
+            session
+        }
+        Err(errors) => {
+            out.failed(&errors, &sources);
+            return exit::of_errors(&errors);
+        }
+    };
+    let filling = Filling::new(&gathered);
+    let references = filling.references(&sources);
+    let mut planned = planning::make(&gathered, &session, &references, context.redactor, &Lines::new(out)).await;
+    found.append(&mut planned.diagnostics);
+
+    let document = || view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text());
+    let mut unsaved = None;
+    if let Some(path) = &args.out
+        && !found.iter().any(|d| d.is_error() && d.code != codes::UNCHANGEABLE)
+    {
+        let saved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), context.globals.profile.as_deref());
+        let mut document = document();
+        document["saved"] = serde_json::to_value(saved).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        if let Err(error) = files::write_private(&context.path(path), &text) {
+            unsaved = Some(Diagnostic::error(codes::UNREADABLE, format!("cannot save the plan in {error}")));
+        }
+    }
+    let code = exit::of_errors(&found);
+    let changes = !planned.plan.is_empty();
+    if out.is_json {
+        out.json(&document());
+    } else {
+        if out.quiet == 0 {
+            out.text(&view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &out.stdout));
+        }
+        out.diagnostics(&found, &sources);
+        if let Some(path) = args.out.as_ref().filter(|_| unsaved.is_none() && code != exit::ERROR) {
+            out.note(&format!("Saved to {0} (no secrets in it). Apply exactly this: patchbay apply {0}", path.display()));
+        }
+    }
+    if let Some(error) = unsaved {
+        out.diagnostics(&[error], &sources);
+        return exit::ERROR;
+    }
+    match code {
+        exit::OK if args.detailed_exitcode && changes => exit::CHANGES,
+        code => code,
+    }
+}
+
+/// The heading of a plan.
+#[must_use]
+pub fn head(command: &str, planned: &Planned, session: &Session) -> view::plan::Head {
+    let mut notes = Vec::new();
+    if planned.plan.refresh == Refresh::None {
+        notes.push("live objects were not read (--refresh none): the state is trusted".to_owned());
+    }
+    if planned.plan.partial {
+        notes.push("partial plan (--only / --exclude)".to_owned());
+    }
+    view::plan::Head {
+        command: command.to_owned(),
+        state: session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        requests: planned.requests,
+        elapsed: planned.elapsed,
+        notes,
+    }
+}

@@ -1,0 +1,72 @@
+//! `patchbay sandbox`
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::SandboxArgs;
+use super::{Context, exit};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::sandbox::{self, Fault, Quirks, SandboxError};
+use crate::source::Sources;
+
+/// Runs the command until a signal comes.
+pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
+    let out = context.out;
+    let started = match options(context, args) {
+        Ok(options) => sandbox::start(options).await,
+        Err(error) => Err(error),
+    };
+    let sandbox = match started {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            let mut diagnostic = Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox cannot start: {error}"));
+            if !args.quirk.is_empty() {
+                let names: Vec<&str> = Quirks::names().iter().map(|(name, _)| *name).collect();
+                diagnostic = diagnostic.help(format!("quirks: {}", names.join(", ")));
+            }
+            out.failed(&[diagnostic], &Sources::default());
+            return exit::ERROR;
+        }
+    };
+    if out.is_json {
+        let urls: serde_json::Map<String, serde_json::Value> = sandbox::Platform::ALL
+            .iter()
+            .filter_map(|p| Some((p.as_str().to_owned(), sandbox.base_url(p.as_str())?.into())))
+            .collect();
+        out.json(&serde_json::json!({ "format_version": "1.0", "origin": sandbox.origin(), "base_urls": urls }));
+    } else {
+        let mut text = format!("sandbox on {}\n", sandbox.origin());
+        for platform in sandbox::Platform::ALL {
+            if let Some(url) = sandbox.base_url(platform.as_str()) {
+                text.push_str(&format!("  {:10} base_url = \"{url}\"\n", platform.as_str()));
+            }
+        }
+        text.push_str("Any key is accepted unless --key is given. Ctrl-C stops it.\n");
+        out.text(&text);
+    }
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return exit::ERROR;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    sandbox.stop().await;
+    exit::OK
+}
+
+fn options(context: &Context<'_>, args: &SandboxArgs) -> Result<sandbox::Options, SandboxError> {
+    let mut quirks = Quirks::default();
+    for quirk in &args.quirk {
+        let (name, value) = quirk.split_once('=').unwrap_or((quirk, "true"));
+        quirks.set(name, value)?;
+    }
+    let faults = args.fault.iter().map(|f| f.parse::<Fault>()).collect::<Result<_, _>>()?;
+    Ok(sandbox::Options {
+        file: args.store.as_ref().map(|p| context.path(p)),
+        log: args.log.as_ref().map(|p| context.path(p)),
+        port: args.port,
+        quirks,
+        faults,
+        api_key: args.key.clone(),
+    })
+}

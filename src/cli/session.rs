@@ -1,0 +1,273 @@
+//! A session: what plan and apply share beyond the files, the targets' lanes, the state, the fingerprint key.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{Globals, Planning, RefreshArg};
+use super::gather::Gathered;
+use crate::config::project::{Safety, Target};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::engine::lane::{Lane, Patience};
+use crate::engine::refresh::Lanes;
+use crate::io::http::{Endpoint, HttpClient};
+use crate::io::store::{LocalStore, RealFs, load_key, ulid};
+use crate::io::{clock, files};
+use crate::plan::model::Refresh;
+use crate::plan::planner::Options;
+use crate::plan::select::Selector;
+use crate::platform::model::Definition;
+use crate::sandbox::{self, Quirks, Sandbox};
+use crate::secret::Secret;
+use crate::state::{Fingerprinter, Key, State, StateError};
+
+/// The start of a base URL that means: serve this target's API inside the process.
+const SANDBOX: &str = "sandbox:";
+
+/// The default of `timeout`.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What plan and apply share.
+pub struct Session {
+    /// The targets' requests.
+    pub lanes: Lanes,
+    /// The address of each target as it is recorded.
+    pub hosts: BTreeMap<String, String>,
+    /// What was recorded.
+    pub state: State,
+    /// The state file.
+    pub state_path: PathBuf,
+    /// The lineage that a new state would get.
+    pub lineage: String,
+    /// Makes fingerprints.
+    pub fingerprinter: Fingerprinter,
+    /// Choices of this run.
+    pub options: Options,
+    /// Limits on how much one run may change.
+    pub safety: Safety,
+    /// Kept alive as long as the session.
+    _sandboxes: Vec<Sandbox>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({})", self.state_path.display())
+    }
+}
+
+/// How to open a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'o> {
+    /// The flags.
+    pub globals: &'o Globals,
+    /// The flags of plan and apply.
+    pub planning: &'o Planning,
+    /// The environment.
+    pub env: &'o BTreeMap<String, String>,
+    /// Must the fingerprint key outlive this run?
+    pub keep_key: bool,
+}
+
+/// Opens a session. Nothing has been sent to a target yet.
+///
+/// # Errors
+/// Everything that forbids to go on.
+pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session, Diagnostics), Diagnostics> {
+    let mut found = Diagnostics::new();
+    let globals = opening.globals;
+    let options = options(globals, opening.planning).map_err(|d| vec![d])?;
+    let safety = safety(gathered, opening.planning).map_err(|d| vec![d])?;
+    let state_path = state_path(globals, gathered);
+    let (state, warnings) = LocalStore::read_only(&state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?;
+    found.extend(warnings.iter().map(crate::state::StateWarning::diagnostic));
+    let key = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
+    let lineage = state.lineage().map_or_else(|| new_lineage(&key, gathered), ToOwned::to_owned);
+    let fingerprinter = Fingerprinter::new(&key, &lineage);
+
+    let mut session = Session {
+        lanes: Lanes::new(),
+        hosts: BTreeMap::new(),
+        state,
+        state_path,
+        lineage,
+        fingerprinter,
+        options,
+        safety,
+        _sandboxes: Vec::new(),
+    };
+    let chosen = session.options.selector.choose(&gathered.desired);
+    let mut errors = Diagnostics::new();
+    for (name, target) in &gathered.project.targets {
+        let Some(definition) = gathered.definitions.get(name) else { continue };
+        let declared = chosen.iter().any(|a| a.target() == name);
+        let recorded = session.state.records().any(|r| r.address.target() == name && session.options.selector.matches(&r.address));
+        if !declared && !recorded {
+            continue;
+        }
+        if let Err(error) = session.add_target(opening, gathered, name, target, definition).await {
+            errors.push(error);
+        }
+    }
+    if errors.is_empty() { Ok((session, found)) } else { Err(errors) }
+}
+
+impl Session {
+    async fn add_target(
+        &mut self,
+        opening: &Opening<'_>,
+        gathered: &Gathered,
+        name: &str,
+        target: &Target,
+        definition: &Arc<Definition>,
+    ) -> Result<(), Diagnostic> {
+        let globals = opening.globals;
+        let parallelism = globals.parallelism.or(target.parallelism).unwrap_or(definition.limits.parallelism).clamp(1, 128);
+        let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
+        let (base_url, host) = match target.base_url.strip_prefix(SANDBOX) {
+            Some(settings) => {
+                let sandbox = start_sandbox(&gathered.dir, globals, name, target, settings).await?;
+                let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
+                    Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox does not serve the platform `{}`", definition.platform))
+                        .label_opt(target.base_url_span, "of this target")
+                })?;
+                self._sandboxes.push(sandbox);
+                (url, SANDBOX.to_owned())
+            }
+            None => (checked_url(name, target)?, target.base_url.clone()),
+        };
+        let extra_roots = match &target.ca_file {
+            Some(path) => Some(files::read_bytes(&gathered.dir.join(path)).map_err(|e| {
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", e.why)).help(format!("ca_file of [targets.{name}]"))
+            })?),
+            None => None,
+        };
+        let mut headers: Vec<(String, Secret)> =
+            definition.headers.iter().map(|(k, v)| (k.clone(), Secret::new(v.as_str()))).collect();
+        for (scheme_name, scheme) in &definition.auth {
+            let credential = match target.auth.get(scheme_name) {
+                Some(secret) => secret.clone(),
+                None if host == SANDBOX && target.auth.is_empty() => Secret::new("sandbox"),
+                None => continue,
+            };
+            headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, credential.expose()))));
+            if target.auth.is_empty() {
+                break;
+            }
+        }
+        let endpoint = Endpoint {
+            base_url,
+            headers,
+            timeout: globals.timeout.or(configured).unwrap_or(TIMEOUT),
+            extra_roots,
+            pool: parallelism,
+        };
+        let lane = Lane::new(
+            name,
+            Arc::clone(definition),
+            HttpClient::new(endpoint),
+            parallelism,
+            target.list_limit,
+            Patience::standard(globals.retries),
+        );
+        self.hosts.insert(name.to_owned(), host);
+        self.lanes.insert(name.to_owned(), lane);
+        Ok(())
+    }
+}
+
+/// A sandbox per target: two targets are two deployments, and so they stay in the sandbox.
+async fn start_sandbox(dir: &Path, globals: &Globals, name: &str, target: &Target, settings: &str) -> Result<Sandbox, Diagnostic> {
+    let wrong = |error: &sandbox::SandboxError| {
+        Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox of `{name}` cannot start: {error}")).label_opt(target.base_url_span, "asked for here")
+    };
+    let folder = dir.join(".patchbay").join("sandbox");
+    files::make_dir(&folder).map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot keep the sandbox's objects: {e}")))?;
+    let stem = globals.profile.as_ref().map_or_else(|| name.to_owned(), |profile| format!("{profile}.{name}"));
+    let quirks = Quirks::from_query(settings.trim_start_matches('?')).map_err(|e| wrong(&e))?;
+    let options = sandbox::Options {
+        file: Some(folder.join(format!("{stem}.jsonl"))),
+        log: Some(folder.join(format!("{stem}.requests.jsonl"))),
+        quirks,
+        ..sandbox::Options::in_memory()
+    };
+    sandbox::start(options).await.map_err(|e| wrong(&e))
+}
+
+/// The base URL, if credentials may be sent there.
+fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
+    let url = url::Url::parse(&target.base_url).map_err(|e| {
+        Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` is not a URL: {e}"))
+            .label_opt(target.base_url_span, "here")
+            .help("base_url = \"https://host/path\", or \"sandbox:\" to try things out")
+    })?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(target.base_url.clone()),
+        "http" if loopback || target.allow_http => Ok(target.base_url.clone()),
+        "http" => Err(Diagnostic::error(codes::PLAIN_HTTP, format!("`{name}` would send its credentials unencrypted to another machine"))
+            .label_opt(target.base_url_span, "plain http")
+            .help(format!("use https, or set allow_http = true in [targets.{name}] if the network is trusted"))),
+        other => Err(Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` begins with `{other}:`"))
+            .label_opt(target.base_url_span, "http or https is wanted")),
+    }
+}
+
+fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic> {
+    let selector = Selector::new(&globals.only, &globals.exclude)
+        .map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why).help("--only and --exclude take addresses and globs: kore-prod, kore-prod/claude*"))?;
+    let refresh = match planning.refresh {
+        RefreshArg::Auto => Refresh::Auto,
+        RefreshArg::Full => Refresh::Full,
+        RefreshArg::None => Refresh::None,
+    };
+    Ok(Options { refresh, rewrite_secrets: planning.rewrite_secrets, accept_target_change: planning.accept_target_change, selector })
+}
+
+fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic> {
+    let mut safety = gathered.project.safety.clone();
+    if let Some(text) = &planning.max_updates {
+        let threshold = text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-updates takes {wanted}")))?;
+        safety.max_updates = Some(threshold);
+    }
+    Ok(safety)
+}
+
+fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
+    match &globals.state {
+        Some(path) => globals.chdir.clone().unwrap_or_default().join(path),
+        None => gathered.dir.join(&gathered.project.state_path),
+    }
+}
+
+/// The fingerprint key. A plan that is not saved writes nothing, so without a key it makes one up: there is no record
+/// then that a fingerprint could be compared with.
+fn key(opening: &Opening<'_>, dir: &Path) -> Result<Key, StateError> {
+    let from_env = opening.env.get("PATCHBAY_STATE_KEY").filter(|k| !k.is_empty());
+    let key = load_key(dir, from_env.map(String::as_str), opening.keep_key)?;
+    Ok(key.unwrap_or_else(|| {
+        let mut bytes = [0u8; 32];
+        for chunk in bytes.chunks_exact_mut(4) {
+            chunk.copy_from_slice(&clock::random().to_le_bytes());
+        }
+        Key::new(bytes)
+    }))
+}
+
+/// The lineage of a state that does not exist yet, drawn from the key: a plan saved before the first apply must have
+/// the same fingerprints as that apply.
+fn new_lineage(key: &Key, gathered: &Gathered) -> String {
+    let seed = format!("lineage {} {}", gathered.project.name, gathered.project.state_path);
+    let print = Fingerprinter::new(key, &seed);
+    let hash = blake3::hash(print.mask(&crate::address::Address::new("lineage", "new"), "", &seed).as_str().as_bytes());
+    let mut millis = [0u8; 8];
+    millis[2..].copy_from_slice(&hash.as_bytes()[..6]);
+    let mut chance = [0u8; 10];
+    chance.copy_from_slice(&hash.as_bytes()[6..16]);
+    ulid(u64::from_be_bytes(millis), chance)
+}

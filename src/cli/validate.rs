@@ -1,0 +1,37 @@
+//! `patchbay validate`
+
+use super::args::Validate;
+use super::gather::{How, gather};
+use super::{Context, exit};
+use crate::diagnostic::has_errors;
+use crate::source::Sources;
+use crate::view;
+
+/// Runs the command.
+pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let how = How { globals: context.globals, env: context.env, offline: args.offline, redactor: context.redactor };
+    let (gathered, found) = gather(&how, &mut sources);
+    let valid = !has_errors(&found);
+    if out.is_json {
+        out.json(&view::json::diagnostics_document(&found, &sources, valid));
+    } else {
+        out.diagnostics(&found, &sources);
+    }
+    match gathered {
+        Some(gathered) if valid && !out.is_json => {
+            let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+            let offline = if args.offline { " Variables were not looked at." } else { "" };
+            out.text(&format!(
+                "Valid: {} on {} in {}.{offline}\n",
+                count(gathered.desired.connections.len(), "connection"),
+                count(gathered.project.targets.len(), "target"),
+                count(gathered.files, "file")
+            ));
+        }
+        _ => {}
+    }
+    // Whatever is wrong with a file, validation says *not valid*; nothing is refused here.
+    if valid { exit::OK } else { exit::ERROR }
+}

@@ -1,0 +1,25 @@
+//! Views: pure functions from plans, events and diagnostics to text or JSON. Nothing here prints, asks or measures.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `plan` | a plan, for people |
+//! | `apply` | the question, the events and the end of an apply, for people and logs |
+//! | `diagnostic` | what is wrong, with the place in the file |
+//! | `json` | the documents for other programs |
+//! | `style` | colours, glyphs and width, and who decides about them |
+//!
+//! Three rules hold for all of them. Secrets are words: a view sees fingerprints and verdicts, and a
+//! [`Value::Secret`](crate::value::Value::Secret) that reaches one is written as `(secret)`. Text that others wrote —
+//! live values, names, answers, files — loses its control characters before it is shown. Colour never carries meaning
+//! alone: what is green also says `+ create`.
+
+pub mod apply;
+pub mod diagnostic;
+pub mod json;
+mod pages;
+pub mod plan;
+pub mod style;
+mod text;
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,132 @@
+//! No secret in any output: literal canaries in every secret place, every command, every byte that is printed or written.
+
+mod common;
+
+use common::{Project, Server};
+
+const CANARY: &str = "sk-CANARY-5f1e77aa-0000MQAA";
+const CANARY_2: &str = "gsk_CANARY9b03c1d2e4";
+const CREDENTIAL: &str = "kore-CANARY-credential-42";
+
+const CONNECTIONS: &str = r#"connections:
+  a:
+    target: kore
+    kind: openai
+    spec: { connectionName: A, model: m, fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" } }
+  b:
+    target: kore
+    kind: custom
+    spec:
+      connectionName: B
+      model: m
+      endpointUrl: https://llm.example/${{ env.OPENAI_API_KEY }}/v1
+      headers:
+        - { key: Authorization, value: "Bearer ${{ env.GROQ_API_KEY }}" }
+        - { key: X-Tenant, value: "${{ env.GROQ_API_KEY | upper }}" }
+      promptVars: []
+      payload: { model: m, nested: [{ key: "${{ env.OPENAI_API_KEY }}" }], prompt: "{{prompt}}" }
+      outputPath: text
+      status: DRAFT
+  c:
+    target: kore
+    kind: openai
+    spec: { connectionName: C, model: m, fields: { API_KEY: "literal-CANARY-in-file-77" } }
+"#;
+
+/// Every form in which one of the canaries may show.
+fn needles() -> Vec<String> {
+    let mut all: Vec<String> = ["CANARY", "canary-credential", "MQAA", "9b03c1d2", "9B03C1D2"].map(ToOwned::to_owned).to_vec();
+    // Their middle in base64, in each of its three alignments.
+    all.extend(["Q0FOQVJZ", "NBTkFSW", "DQU5BUl"].map(ToOwned::to_owned));
+    all
+}
+
+#[track_caller]
+fn assert_clean(what: &str, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for needle in needles() {
+        assert!(!text.contains(&needle), "{what} holds {needle}:\n{text}");
+    }
+}
+
+#[test]
+fn no_command_shows_or_writes_a_secret() {
+    for settings in ["", "read_back=top-level"] {
+        let server = Server::quirky(settings);
+        let mut project = Project::kore(&server.url(), CONNECTIONS)
+            .with("OPENAI_API_KEY", CANARY)
+            .with("GROQ_API_KEY", CANARY_2)
+            .with("KORE_API_KEY", CREDENTIAL);
+        project.write("notes.env", "UNUSED=1\n");
+        let script: &[&[&str]] = &[
+            &["validate"],
+            &["validate", "--json"],
+            &["validate", "--offline"],
+            &["plan"],
+            &["plan", "--json"],
+            &["plan", "--full", "--color", "always"],
+            &["plan", "--out", "plan.json"],
+            &["show", "plan.json"],
+            &["show", "plan.json", "--json"],
+            &["apply", "plan.json", "-v"],
+            &["plan", "--refresh", "full", "--json"],
+            &["plan", "--rewrite-secrets"],
+            &["apply", "--yes", "--json"],
+            &["state", "list"],
+            &["state", "show", "kore/b"],
+            &["state", "list", "--json"],
+        ];
+        for args in script {
+            let ran = project.run(args);
+            assert!(ran.code <= 4, "{settings} {args:?}: {ran}");
+            assert_clean(&format!("{settings} {args:?} stdout"), ran.stdout.as_bytes());
+            assert_clean(&format!("{settings} {args:?} stderr"), ran.stderr.as_bytes());
+        }
+        // Changes, rotations, drift, refusals that echo what was sent.
+        project.set("OPENAI_API_KEY", "sk-CANARY-second-0000MQAA");
+        project.replace("connections/all.yaml", "outputPath: text", "outputPath: other");
+        for (fault, args) in [
+            (None, &["plan"][..]),
+            (Some(format!("PATCH * status=400 times=2 body={CANARY}-sk-CANARY-second-0000MQAA-{CANARY_2}-{CREDENTIAL}")), &["apply", "--yes"][..]),
+            (Some(format!("GET /connections status=401 times=1 body={CREDENTIAL}")), &["plan"][..]),
+            (None, &["apply", "--yes"][..]),
+            (None, &["plan", "--refresh", "full"][..]),
+        ] {
+            if let Some(fault) = fault {
+                server.fault(&fault);
+            }
+            let ran = project.run(args);
+            assert_clean(&format!("{settings} {args:?} stdout"), ran.stdout.as_bytes());
+            assert_clean(&format!("{settings} {args:?} stderr"), ran.stderr.as_bytes());
+        }
+        for (path, bytes) in project.all_files() {
+            // The one file in which a test wrote a canary itself.
+            if !path.ends_with("all.yaml") {
+                assert_clean(&path.display().to_string(), &bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_do_not_show_their_secrets_either() {
+    let project = Project::kore("sandbox:", CONNECTIONS).with("OPENAI_API_KEY", CANARY);
+    for (from, to) in [
+        ("model: m, fields", "modle: m, fields"),
+        ("kind: openai", "kind: opnai"),
+        ("target: kore", "target: kroe"),
+        ("API_KEY: \"literal", "API_KEE: \"literal"),
+        ("literal-CANARY-in-file-77\" } }", "literal-CANARY-in-file-77\" }"),
+        ("  c:\n", "  c:\n\tx: 1\n"),
+    ] {
+        let project = Project::kore("sandbox:", CONNECTIONS).with("OPENAI_API_KEY", CANARY);
+        project.write("connections/all.yaml", &CONNECTIONS.replace(from, to));
+        for args in [&["validate"][..], &["plan"], &["validate", "--json"]] {
+            let ran = project.run(args);
+            assert_eq!(ran.code, 1, "{from} → {to}: {ran}");
+            assert_clean(&format!("{to} stdout"), ran.stdout.as_bytes());
+            assert_clean(&format!("{to} stderr"), ran.stderr.as_bytes());
+        }
+    }
+    drop(project);
+}
