@@ -2,7 +2,14 @@
 //!
 //! `cargo bench` runs it with 10,000; `cargo bench -- 1000` with another number. Medians of five, except for what can
 //! be done only once. Memory is the program's own peak.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a program of its own that measures and prints")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a program of its own that measures and prints"
+)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -10,7 +17,7 @@ mod common;
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Project, Server};
 
@@ -55,16 +62,17 @@ fn measure(project: &Project, args: &[&str]) -> (Duration, Duration, u64) {
     let template = project.command(args);
     let mut command = Command::new("/usr/bin/env");
     command.arg0("env").args(["python3", "-c", PROBE]).arg(template.get_program()).args(template.get_args());
-    command.current_dir(project.path()).env_clear().envs(template.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("PATH", std::env::var("PATH").unwrap());
-    let started = Instant::now();
+    command
+        .current_dir(project.path())
+        .env_clear()
+        .envs(template.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("PATH", std::env::var("PATH").unwrap());
     let output = command.stdin(Stdio::null()).output().unwrap();
-    let wall = started.elapsed();
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
     let numbers: Vec<f64> = line.split(' ').filter_map(|n| n.parse().ok()).collect();
     assert!(output.status.success() && numbers.len() == 4, "{args:?}: {line}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(numbers[3] == 0.0, "{args:?} ended with {}", numbers[3]);
-    drop(wall);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in KiB")]
     let memory = numbers[2] as u64;
     (Duration::from_secs_f64(numbers[0]), Duration::from_secs_f64(numbers[1]), memory)

@@ -37,7 +37,8 @@ impl Code {
     #[must_use]
     pub fn is_refusal(self) -> bool {
         use codes as c;
-        matches!(self.0 / 100, 5) || [c::TARGET_MOVED, c::UNCHANGEABLE, c::AMBIGUOUS, c::STALE, c::SECRET_DIFFERS, c::LIST_CUT].contains(&self)
+        matches!(self.0 / 100, 5)
+            || [c::TARGET_MOVED, c::UNCHANGEABLE, c::AMBIGUOUS, c::STALE, c::SECRET_DIFFERS, c::LIST_CUT].contains(&self)
     }
 }
 

@@ -47,7 +47,9 @@ impl FieldPath {
                 rest = tail.strip_prefix('.').unwrap_or(tail);
                 continue;
             }
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            // A `[` that is never closed is part of a key.
+            let end = rest.find('.').into_iter().chain(rest.find('[').filter(|at| *at > 0 && rest[*at..].contains(']'))).min();
+            let end = end.unwrap_or(rest.len());
             steps.push(Step::Key(rest[..end].to_owned()));
             rest = &rest[end..];
             rest = rest.strip_prefix('.').unwrap_or(rest);
@@ -138,6 +140,14 @@ mod tests {
         for text in ["model", "fields.API_KEY", "headers[key=Authorization].value", "promptVars[0].name", "a[2][1]", ""] {
             assert_eq!(FieldPath::parse(text).to_string(), text);
         }
+    }
+
+    #[test]
+    fn every_text_is_some_path() {
+        for text in ["a[b", "[x", "a.[", "]", "[", "..", "a[0", "[]", "a]b[c]"] {
+            assert!(FieldPath::parse(text).steps().len() <= text.len(), "{text}");
+        }
+        assert_eq!(FieldPath::parse("a[b").steps(), [Step::Key("a[b".into())]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! No secret in any output: literal canaries in every secret place, every command, every byte that is printed or written.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
 mod common;
 
@@ -87,7 +88,10 @@ fn no_command_shows_or_writes_a_secret() {
         project.replace("connections/all.yaml", "outputPath: text", "outputPath: other");
         for (fault, args) in [
             (None, &["plan"][..]),
-            (Some(format!("PATCH * status=400 times=2 body={CANARY}-sk-CANARY-second-0000MQAA-{CANARY_2}-{CREDENTIAL}")), &["apply", "--yes"][..]),
+            (
+                Some(format!("PATCH * status=400 times=2 body=sk-CANARY-second-0000MQAA-{CANARY_2}-{CREDENTIAL}")),
+                &["apply", "--yes"][..],
+            ),
             (Some(format!("GET /connections status=401 times=1 body={CREDENTIAL}")), &["plan"][..]),
             (None, &["apply", "--yes"][..]),
             (None, &["plan", "--refresh", "full"][..]),

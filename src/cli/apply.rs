@@ -41,7 +41,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     };
     let saved = match args.plan.as_deref().map(|path| read_saved(context, path)).transpose() {
         Ok(saved) => saved,
-        Err(error) => return fail(out, vec![error], &sources),
+        Err(error) => return fail(out, &[error], &sources),
     };
     let opening = Opening { globals: context.globals, planning: &args.planning, env: context.env, keep_key: true };
     let session = match session::open(&opening, &gathered).await {
@@ -49,7 +49,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             found.extend(warnings);
             session
         }
-        Err(errors) => return fail(out, errors, &sources),
+        Err(errors) => return fail(out, &errors, &sources),
     };
     let lines = Lines::new(out);
     wait_for_the_dead(&session.state, out).await;
@@ -60,25 +60,29 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     found.append(&mut planned.diagnostics);
     let blocked = |d: &Diagnostic| d.code == codes::UNCHANGEABLE;
     if found.iter().any(|d| d.is_error() && !blocked(d)) {
-        show_plan(out, &planned, &session, &sources);
-        return refuse(out, &planned.plan, found, &sources);
+        if exit::of_errors(&found) == exit::REFUSED {
+            show_plan(out, &planned, &session, &sources);
+        }
+        return refuse(out, &planned.plan, &found, &sources);
     }
     if let Some(saved) = &saved {
         let plan = std::mem::take(&mut planned.plan);
         match saved.narrow(plan, session.fingerprinter.key_id(), context.globals.profile.as_deref()) {
             Ok(plan) => planned.plan = plan,
-            Err(errors) => return fail(out, errors, &sources),
+            Err(errors) => return fail(out, &errors, &sources),
         }
     }
     let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if blocked_ones && !args.skip_blocked && saved.is_none() {
         show_plan(out, &planned, &session, &sources);
-        return refuse(out, &planned.plan, found, &sources);
+        return refuse(out, &planned.plan, &found, &sources);
     }
     // What was accepted as blocked is a remark from here on.
     found.iter_mut().filter(|d| blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
     show_plan(out, &planned, &session, &sources);
-    out.diagnostics(&found, &sources);
+    if !out.is_json {
+        super::plan::show_rest(out, &found, &sources);
+    }
     if planned.plan.is_empty() {
         let outcome = Outcome { requests: 0, ..Outcome::default() };
         if out.is_json {
@@ -93,29 +97,31 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             return exit::OK;
         }
         Approval::Impossible(error) => {
-            found.push(error);
-            return refuse(out, &planned.plan, found.split_off(found.len() - 1), &sources);
+            return refuse(out, &planned.plan, &[error], &sources);
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
-        Ok(outcome) => finish(out, &planned.plan, outcome, found, &session, &sources),
-        Err(error) => fail(out, vec![error], &sources),
+        Ok(outcome) => finish(out, &planned.plan, &outcome, found, &session, &sources),
+        Err(error) => fail(out, &[error], &sources),
     }
 }
 
-fn fail(out: &Out, errors: Diagnostics, sources: &Sources) -> u8 {
-    out.failed(&errors, sources);
-    exit::of_errors(&errors)
+fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
+    out.failed(errors, sources);
+    exit::of_errors(errors)
 }
 
 /// Ends before the first write, with the plan in the document where there is one.
-fn refuse(out: &Out, plan: &Plan, found: Diagnostics, sources: &Sources) -> u8 {
+fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
+    let code = exit::of_errors(found);
     if out.is_json {
-        out.json(&view::json::plan_document(plan, &found, sources, &clock::now_text()));
+        out.json(&view::json::plan_document(plan, found, sources, &clock::now_text()));
+    } else if code == exit::REFUSED && out.quiet == 0 {
+        super::plan::show_rest(out, found, sources);
     } else {
-        out.diagnostics(&found, sources);
+        out.diagnostics(found, sources);
     }
-    exit::of_errors(&found)
+    code
 }
 
 fn show_plan(out: &Out, planned: &Planned, session: &Session, sources: &Sources) {
@@ -127,9 +133,13 @@ fn show_plan(out: &Out, planned: &Planned, session: &Session, sources: &Sources)
 
 fn read_saved(context: &Context<'_>, path: &Path) -> Result<SavedPlan, Diagnostic> {
     let path = context.path(path);
-    let bad = || Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display())).help("save one with `patchbay plan --out FILE`");
-    let text = files::read_text(&path)
-        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")).help("save one with `patchbay plan --out FILE`"))?;
+    let bad = || {
+        Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display()))
+            .help("save one with `patchbay plan --out FILE`")
+    };
+    let text = files::read_text(&path).map_err(|e| {
+        Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")).help("save one with `patchbay plan --out FILE`")
+    })?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| bad())?;
     SavedPlan::from_json(json.get("saved").ok_or_else(bad)?)
 }
@@ -143,7 +153,10 @@ async fn wait_for_the_dead(state: &State, out: &Out) {
         process::is_gone(&intent.run).then(|| SETTLING.saturating_sub(age))
     };
     if let Some(wait) = state.open_intents().filter_map(young).max().filter(|w| !w.is_zero()) {
-        out.note(&format!("an interrupted run left an open operation; waiting {:.1}s for its request to land", wait.as_secs_f64()));
+        out.note(&format!(
+            "an interrupted run left an open operation; waiting {:.1}s for its request to land",
+            wait.as_secs_f64()
+        ));
         tokio::time::sleep(wait).await;
     }
 }
@@ -184,12 +197,16 @@ async fn execute(
     let opened = LocalStore::open(&session.state_path, Arc::new(RealFs), session.lineage.clone(), run.clone());
     let (mut store, now, _) = opened.map_err(|e| e.diagnostic())?;
     if !now.writable() {
-        return Err(Diagnostic::error(codes::STATE_NEWER, "the state was written by a newer patchbay and is not written by this one")
-            .help("use the newer version"));
+        return Err(Diagnostic::error(
+            codes::STATE_NEWER,
+            "the state was written by a newer patchbay and is not written by this one",
+        )
+        .help("use the newer version"));
     }
     let lineage = store.begin().map_err(|e| e.diagnostic())?;
     if lineage != session.lineage {
-        return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state").help("nothing was changed; run apply again"));
+        return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state")
+            .help("nothing was changed; run apply again"));
     }
     let committer = Committer::start(store).map_err(|e| e.diagnostic())?;
     let world = planning::world(gathered, session, &planned.observed, references);
@@ -199,7 +216,15 @@ async fn execute(
     }
     let shared = Shared::default();
     let outcome = {
-        let engine = Run { world, lanes: &session.lanes, committer: &committer, redactor: context.redactor, report: lines, run: &run, shared: &shared };
+        let engine = Run {
+            world,
+            lanes: &session.lanes,
+            committer: &committer,
+            redactor: context.redactor,
+            report: lines,
+            run: &run,
+            shared: &shared,
+        };
         let (send, stop) = watch::channel(Stop::No);
         tokio::select! {
             outcome = apply(&engine, &planned.plan, stop) => outcome,
@@ -243,16 +268,19 @@ fn settled(state: &State, plan: &Plan) -> Vec<Entry> {
             let over = process::is_gone(&intent.run) || intent.until.is_some_and(|until| now > until + 60);
             over && !adopts
         })
-        .map(|intent| Entry::Void { op: intent.op.clone(), why: "settled: its run is over, and the live state was read after it".to_owned() })
+        .map(|intent| Entry::Void {
+            op: intent.op.clone(),
+            why: "settled: its run is over, and the live state was read after it".to_owned(),
+        })
         .collect()
 }
 
-fn finish(out: &Out, plan: &Plan, outcome: Outcome, mut found: Diagnostics, session: &Session, sources: &Sources) -> u8 {
-    let code = exit::of_outcome(&outcome);
+fn finish(out: &Out, plan: &Plan, outcome: &Outcome, mut found: Diagnostics, session: &Session, sources: &Sources) -> u8 {
+    let code = exit::of_outcome(outcome);
     let state = session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     if out.is_json {
         found.extend(outcome.diagnostics.iter().cloned());
-        out.json(&view::json::apply_document(&outcome, plan, &found, sources));
+        out.json(&view::json::apply_document(outcome, plan, &found, sources));
         return code;
     }
     let mut shown: Diagnostics = Vec::new();
@@ -265,6 +293,6 @@ fn finish(out: &Out, plan: &Plan, outcome: Outcome, mut found: Diagnostics, sess
     }
     shown.extend(outcome.diagnostics.iter().cloned());
     out.diagnostics(&shown, sources);
-    out.text(&view::apply::summary(&outcome, plan, &state, &out.stdout));
+    out.text(&view::apply::summary(outcome, plan, &state, &out.stdout));
     code
 }

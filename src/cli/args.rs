@@ -104,13 +104,19 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the files: syntax, schema, references, variables; no network
-    #[command(after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets")]
+    #[command(
+        after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets"
+    )]
     Validate(Validate),
     /// Show what would change
-    #[command(after_help = "Examples:\n  patchbay plan\n  patchbay plan --detailed-exitcode    exit 2 if there are changes\n  patchbay plan --out plan.json        save it; apply exactly this later\n  patchbay plan --only kore-prod")]
+    #[command(
+        after_help = "Examples:\n  patchbay plan\n  patchbay plan --detailed-exitcode    exit 2 if there are changes\n  patchbay plan --out plan.json        save it; apply exactly this later\n  patchbay plan --only kore-prod"
+    )]
     Plan(PlanArgs),
     /// Make it so
-    #[command(after_help = "Examples:\n  patchbay apply               plan, ask, apply\n  patchbay apply --yes         plan and apply\n  patchbay apply plan.json     apply exactly what was saved")]
+    #[command(
+        after_help = "Examples:\n  patchbay apply               plan, ask, apply\n  patchbay apply --yes         plan and apply\n  patchbay apply plan.json     apply exactly what was saved"
+    )]
     Apply(ApplyArgs),
     /// Show a saved plan
     #[command(after_help = "Examples:\n  patchbay show plan.json\n  patchbay show plan.json --json")]
@@ -118,7 +124,9 @@ pub enum Command {
     /// Look at the state
     State(StateArgs),
     /// Serve the vendors' APIs on loopback, to try things out
-    #[command(after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all.")]
+    #[command(
+        after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all."
+    )]
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
     Schema(Schema),

@@ -61,7 +61,9 @@ pub fn gather(how: &How<'_>, sources: &mut Sources) -> (Option<Gathered>, Diagno
 fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<Gathered> {
     let start = how.globals.chdir.clone().unwrap_or_else(|| PathBuf::from("."));
     if !files::is_dir(&start) {
-        found.push(Diagnostic::error(codes::NO_PROJECT, format!("there is no folder `{}`", start.display())).help("check -C / --chdir"));
+        found.push(
+            Diagnostic::error(codes::NO_PROJECT, format!("there is no folder `{}`", start.display())).help("check -C / --chdir"),
+        );
         return None;
     }
     let Some(dir) = files::find_up(&start, FILE_NAME) else {
@@ -138,7 +140,9 @@ fn environment(how: &How<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap
                         .help("one NAME=value a line; quotes, comments and `export` are understood"),
                 ),
             },
-            Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}")).help("check --env-file")),
+            Err(error) => {
+                found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}")).help("check --env-file"));
+            }
         }
     }
     all.extend(how.env.iter().map(|(k, v)| (k.clone(), v.clone())));
@@ -178,7 +182,9 @@ fn declarations(
         } else if files::is_dir(&path) {
             patterns.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
         } else if !own && !pattern.contains(['*', '?', '[', '{']) {
-            found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"));
+            found.push(
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"),
+            );
         } else {
             patterns.push(pattern.clone());
         }
@@ -210,7 +216,12 @@ fn declarations(
 }
 
 /// The definition of each target's platform; the user's own before the built-in ones.
-fn definitions(dir: &Path, project: &Project, sources: &mut Sources, found: &mut Diagnostics) -> BTreeMap<String, Arc<Definition>> {
+fn definitions(
+    dir: &Path,
+    project: &Project,
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+) -> BTreeMap<String, Arc<Definition>> {
     let mut loaded: BTreeMap<String, Option<Arc<Definition>>> = BTreeMap::new();
     for (name, (path, span)) in &project.platforms {
         loaded.insert(name.clone(), own_definition(dir, path, *span, sources, found));
@@ -243,7 +254,9 @@ fn own_definition(dir: &Path, path: &str, span: Span, sources: &mut Sources, fou
     let text: Arc<str> = match files::read_text(&dir.join(path)) {
         Ok(text) => text.into(),
         Err(error) => {
-            found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", error.why)).label(span, "named here"));
+            found.push(
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", error.why)).label(span, "named here"),
+            );
             return None;
         }
     };
@@ -274,7 +287,11 @@ fn check_targets(project: &Project, definitions: &BTreeMap<String, Arc<Definitio
         }
         let given = target.auth.keys().filter(|key| definition.auth.contains_key(*key)).count();
         if given > 1 {
-            found.push(Diagnostic::error(codes::BOTH_SET, format!("`auth` of `{name}` gives more than one way to authenticate")).label(span, "here").help(format!("give one of {listed}")));
+            found.push(
+                Diagnostic::error(codes::BOTH_SET, format!("`auth` of `{name}` gives more than one way to authenticate"))
+                    .label(span, "here")
+                    .help(format!("give one of {listed}")),
+            );
         }
         if target.auth.is_empty() && target.auth_span.is_none() && !target.base_url.starts_with("sandbox:") {
             found.push(

@@ -13,12 +13,13 @@ use crate::state::Record;
 pub fn show(context: &Context<'_>, args: &Show) -> u8 {
     let out = context.out;
     let path = context.path(&args.plan);
-    let document = files::read_text(&path).map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}"))).and_then(|text| {
-        serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .filter(|json| json.get("saved").is_some())
-            .ok_or_else(|| Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display())))
-    });
+    let document = files::read_text(&path)
+        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")))
+        .and_then(|text| {
+            serde_json::from_str::<serde_json::Value>(&text).ok().filter(|json| json.get("saved").is_some()).ok_or_else(|| {
+                Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display()))
+            })
+        });
     let mut document = match document {
         Ok(document) => document,
         Err(error) => {

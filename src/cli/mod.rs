@@ -65,10 +65,10 @@ const SYNONYMS: &[(&str, &str)] = &[
 
 /// Runs the program with these arguments, the program's name first. Returns the exit code.
 #[must_use]
-pub fn main(args: Vec<OsString>) -> u8 {
+pub fn main(args: &[OsString]) -> u8 {
     let env = env::snapshot();
     let place = watch_for_panics();
-    match panic::catch_unwind(AssertUnwindSafe(|| start(&args, &env))) {
+    match panic::catch_unwind(AssertUnwindSafe(|| start(args, &env))) {
         Ok(code) => code,
         Err(_) => {
             // The panic's own message is not shown: it may hold anything.
@@ -109,7 +109,8 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out };
     match &cli.command {
         None => {
-            out.text(&format!("{}\n", Cli::command().color(choice).render_help().ansi()));
+            let help = Cli::command().color(choice).render_help();
+            out.text(&if color { format!("{}\n", help.ansi()) } else { format!("{help}\n") });
             exit::OK
         }
         Some(Command::Version) => {

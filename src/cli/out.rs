@@ -9,9 +9,9 @@ use super::args::Globals;
 use crate::diagnostic::Diagnostic;
 use crate::secret::Redactor;
 use crate::source::Sources;
-use crate::view::style::{Style, choose_color, choose_unicode};
 use crate::view::diagnostic::{self, Manner};
 use crate::view::json;
+use crate::view::style::{Style, choose_color, choose_unicode};
 
 /// Where a command prints.
 #[derive(Debug)]

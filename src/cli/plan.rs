@@ -2,6 +2,7 @@
 
 use super::args::PlanArgs;
 use super::gather::{How, gather};
+use super::out::Out;
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
 use super::session::{self, Opening, Session};
@@ -57,10 +58,13 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     if out.is_json {
         out.json(&document());
     } else {
-        if out.quiet == 0 {
+        // A plan that could not be made whole is not shown as if it were one.
+        if out.quiet == 0 && code != exit::ERROR {
             out.text(&view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &out.stdout));
+            show_rest(out, &found, &sources);
+        } else {
+            out.diagnostics(&found, &sources);
         }
-        out.diagnostics(&found, &sources);
         if let Some(path) = args.out.as_ref().filter(|_| unsaved.is_none() && code != exit::ERROR) {
             out.note(&format!("Saved to {0} (no secrets in it). Apply exactly this: patchbay apply {0}", path.display()));
         }
@@ -75,6 +79,16 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     }
 }
 
+/// What the plan on the screen has not said yet: everything but the blocked connections, which are counted.
+pub fn show_rest(out: &Out, found: &[Diagnostic], sources: &Sources) {
+    let (blocked, rest): (Vec<Diagnostic>, Vec<Diagnostic>) = found.iter().cloned().partition(|d| d.code == codes::UNCHANGEABLE);
+    out.diagnostics(&rest, sources);
+    if blocked.iter().any(Diagnostic::is_error) {
+        let count = if blocked.len() == 1 { "1 connection is".to_owned() } else { format!("{} connections are", blocked.len()) };
+        out.error_text(&format!("error: {count} blocked; apply will refuse (--skip-blocked applies the rest)\n"));
+    }
+}
+
 /// The heading of a plan.
 #[must_use]
 pub fn head(command: &str, planned: &Planned, session: &Session) -> view::plan::Head {
@@ -86,7 +100,7 @@ pub fn head(command: &str, planned: &Planned, session: &Session) -> view::plan::
         notes.push("partial plan (--only / --exclude)".to_owned());
     }
     view::plan::Head {
-        command: command.to_owned(),
+        command: format!("patchbay {command}"),
         state: session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
         requests: planned.requests,
         elapsed: planned.elapsed,

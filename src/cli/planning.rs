@@ -43,7 +43,12 @@ impl Filling {
 
 /// Everything that a plan is made from, before anything was observed.
 #[must_use]
-pub fn world<'w>(gathered: &'w Gathered, session: &'w Session, observed: &'w Observed, references: &'w References<'w>) -> World<'w> {
+pub fn world<'w>(
+    gathered: &'w Gathered,
+    session: &'w Session,
+    observed: &'w Observed,
+    references: &'w References<'w>,
+) -> World<'w> {
     World {
         desired: &gathered.desired,
         project: &gathered.project,
@@ -73,10 +78,17 @@ pub struct Planned {
 }
 
 /// Reads the live state and plans.
-pub async fn make(gathered: &Gathered, session: &Session, references: &References<'_>, redactor: &Redactor, report: &dyn Report) -> Planned {
+pub async fn make(
+    gathered: &Gathered,
+    session: &Session,
+    references: &References<'_>,
+    redactor: &Redactor,
+    report: &dyn Report,
+) -> Planned {
     let started = clock::instant();
     let nothing = Observed::default();
-    let (observed, mut diagnostics) = refresh(&world(gathered, session, &nothing, references), &session.lanes, redactor, report).await;
+    let (observed, mut diagnostics) =
+        refresh(&world(gathered, session, &nothing, references), &session.lanes, redactor, report).await;
     let (plan, found) = plan(&world(gathered, session, &observed, references));
     diagnostics.extend(found);
     diagnostics.extend(guards::check(&plan, &gathered.project, &session.state, &session.safety));

@@ -101,7 +101,8 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     for (name, target) in &gathered.project.targets {
         let Some(definition) = gathered.definitions.get(name) else { continue };
         let declared = chosen.iter().any(|a| a.target() == name);
-        let recorded = session.state.records().any(|r| r.address.target() == name && session.options.selector.matches(&r.address));
+        let recorded =
+            session.state.records().any(|r| r.address.target() == name && session.options.selector.matches(&r.address));
         if !declared && !recorded {
             continue;
         }
@@ -128,8 +129,11 @@ impl Session {
             Some(settings) => {
                 let sandbox = start_sandbox(&gathered.dir, globals, name, target, settings).await?;
                 let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
-                    Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox does not serve the platform `{}`", definition.platform))
-                        .label_opt(target.base_url_span, "of this target")
+                    Diagnostic::error(
+                        codes::NOT_ACCEPTED,
+                        format!("the sandbox does not serve the platform `{}`", definition.platform),
+                    )
+                    .label_opt(target.base_url_span, "of this target")
                 })?;
                 self._sandboxes.push(sandbox);
                 (url, SANDBOX.to_owned())
@@ -138,7 +142,8 @@ impl Session {
         };
         let extra_roots = match &target.ca_file {
             Some(path) => Some(files::read_bytes(&gathered.dir.join(path)).map_err(|e| {
-                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", e.why)).help(format!("ca_file of [targets.{name}]"))
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", e.why))
+                    .help(format!("ca_file of [targets.{name}]"))
             })?),
             None => None,
         };
@@ -177,12 +182,20 @@ impl Session {
 }
 
 /// A sandbox per target: two targets are two deployments, and so they stay in the sandbox.
-async fn start_sandbox(dir: &Path, globals: &Globals, name: &str, target: &Target, settings: &str) -> Result<Sandbox, Diagnostic> {
+async fn start_sandbox(
+    dir: &Path,
+    globals: &Globals,
+    name: &str,
+    target: &Target,
+    settings: &str,
+) -> Result<Sandbox, Diagnostic> {
     let wrong = |error: &sandbox::SandboxError| {
-        Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox of `{name}` cannot start: {error}")).label_opt(target.base_url_span, "asked for here")
+        Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox of `{name}` cannot start: {error}"))
+            .label_opt(target.base_url_span, "asked for here")
     };
     let folder = dir.join(".patchbay").join("sandbox");
-    files::make_dir(&folder).map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot keep the sandbox's objects: {e}")))?;
+    files::make_dir(&folder)
+        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot keep the sandbox's objects: {e}")))?;
     let stem = globals.profile.as_ref().map_or_else(|| name.to_owned(), |profile| format!("{profile}.{name}"));
     let quirks = Quirks::from_query(settings.trim_start_matches('?')).map_err(|e| wrong(&e))?;
     let options = sandbox::Options {
@@ -210,29 +223,40 @@ fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
     match url.scheme() {
         "https" => Ok(target.base_url.clone()),
         "http" if loopback || target.allow_http => Ok(target.base_url.clone()),
-        "http" => Err(Diagnostic::error(codes::PLAIN_HTTP, format!("`{name}` would send its credentials unencrypted to another machine"))
-            .label_opt(target.base_url_span, "plain http")
-            .help(format!("use https, or set allow_http = true in [targets.{name}] if the network is trusted"))),
+        "http" => Err(Diagnostic::error(
+            codes::PLAIN_HTTP,
+            format!("`{name}` would send its credentials unencrypted to another machine"),
+        )
+        .label_opt(target.base_url_span, "plain http")
+        .help(format!("use https, or set allow_http = true in [targets.{name}] if the network is trusted"))),
         other => Err(Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` begins with `{other}:`"))
             .label_opt(target.base_url_span, "http or https is wanted")),
     }
 }
 
 fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic> {
-    let selector = Selector::new(&globals.only, &globals.exclude)
-        .map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why).help("--only and --exclude take addresses and globs: kore-prod, kore-prod/claude*"))?;
+    let selector = Selector::new(&globals.only, &globals.exclude).map_err(|why| {
+        Diagnostic::error(codes::NOT_ACCEPTED, why)
+            .help("--only and --exclude take addresses and globs: kore-prod, kore-prod/claude*")
+    })?;
     let refresh = match planning.refresh {
         RefreshArg::Auto => Refresh::Auto,
         RefreshArg::Full => Refresh::Full,
         RefreshArg::None => Refresh::None,
     };
-    Ok(Options { refresh, rewrite_secrets: planning.rewrite_secrets, accept_target_change: planning.accept_target_change, selector })
+    Ok(Options {
+        refresh,
+        rewrite_secrets: planning.rewrite_secrets,
+        accept_target_change: planning.accept_target_change,
+        selector,
+    })
 }
 
 fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic> {
     let mut safety = gathered.project.safety.clone();
     if let Some(text) = &planning.max_updates {
-        let threshold = text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-updates takes {wanted}")))?;
+        let threshold =
+            text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-updates takes {wanted}")))?;
         safety.max_updates = Some(threshold);
     }
     Ok(safety)

@@ -112,14 +112,17 @@ fn connection(key: &str, key_span: Span, node: &Node, found: &mut Diagnostics) -
     for (name, span) in one.into_iter().chain(many.unwrap_or_default()) {
         if targets.iter().any(|(known, _)| known == name) {
             found.push(
-                Diagnostic::error(codes::DUPLICATE_KEY, format!("{what} names the target `{name}` twice")).label(span, "second time"),
+                Diagnostic::error(codes::DUPLICATE_KEY, format!("{what} names the target `{name}` twice"))
+                    .label(span, "second time"),
             );
         } else {
             targets.push((name.to_owned(), span));
         }
     }
     if node.get("target").is_none() && node.get("targets").is_none() {
-        found.push(reader::missing(key_span, &what, "target").help("target: NAME, or targets: [A, B] for one connection on several"));
+        found.push(
+            reader::missing(key_span, &what, "target").help("target: NAME, or targets: [A, B] for one connection on several"),
+        );
     }
     let kind = reader::string(node, "kind", &what, found);
     if node.get("kind").is_none() {

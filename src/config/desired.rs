@@ -80,12 +80,16 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
             declaration.spec.scalars(&mut hidden);
             continue;
         };
-        for path in declaration.lifecycle.ignore_changes.iter().filter(|p| !p.top().is_some_and(|t| kind.fields.contains_key(t))) {
+        for path in declaration.lifecycle.ignore_changes.iter().filter(|p| !p.top().is_some_and(|t| kind.fields.contains_key(t)))
+        {
             let known: Vec<&str> = kind.fields.keys().map(String::as_str).collect();
             found.push(
-                Diagnostic::error(codes::UNKNOWN_KEY, format!("`ignore_changes` of `{}` names an unknown field `{path}`", declaration.key))
-                    .label(declaration.key_span, "in this connection")
-                    .help_opt(suggest::help(path.top().unwrap_or_default(), &known)),
+                Diagnostic::error(
+                    codes::UNKNOWN_KEY,
+                    format!("`ignore_changes` of `{}` names an unknown field `{path}`", declaration.key),
+                )
+                .label(declaration.key_span, "in this connection")
+                .help_opt(suggest::help(path.top().unwrap_or_default(), &known)),
             );
         }
         let reader = SpecReader { renderer: &renderer, sources, lookup: None, literals: inputs.literals };
@@ -137,7 +141,10 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
         let mut end = |(text, span): &(String, Span)| {
             text.parse::<Address>()
                 .map_err(|e| {
-                    found.push(Diagnostic::error(codes::BAD_NAME, format!("`{text}` is not an address: {e}")).label(*span, "target/key is wanted"));
+                    found.push(
+                        Diagnostic::error(codes::BAD_NAME, format!("`{text}` is not an address: {e}"))
+                            .label(*span, "target/key is wanted"),
+                    );
                 })
                 .ok()
         };
@@ -162,7 +169,12 @@ pub struct References<'r> {
 impl References<'_> {
     /// The connection with every reference filled in that `known` has a value for. Everything else about the spec was
     /// checked when it was first resolved.
-    pub fn fill(&self, connection: &Connection, kind: &Kind, known: impl Fn(&Address, &Reference) -> Option<Value>) -> Connection {
+    pub fn fill(
+        &self,
+        connection: &Connection,
+        kind: &Kind,
+        known: impl Fn(&Address, &Reference) -> Option<Value>,
+    ) -> Connection {
         if connection.references.is_empty() {
             return connection.clone();
         }
@@ -296,9 +308,12 @@ fn check_cycles(desired: &Desired, found: &mut Diagnostics) {
                     circle.push(dependency.to_string());
                     let at = by_address.get(dependency).map(|c| c.source);
                     found.push(
-                        Diagnostic::error(codes::CYCLE, format!("connections depend on each other in a circle: {}", circle.join(" → ")))
-                            .label_opt(at, "part of the circle")
-                            .help("remove one of the references or `depends_on` entries"),
+                        Diagnostic::error(
+                            codes::CYCLE,
+                            format!("connections depend on each other in a circle: {}", circle.join(" → ")),
+                        )
+                        .label_opt(at, "part of the circle")
+                        .help("remove one of the references or `depends_on` entries"),
                     );
                 } else if let Some(key) = by_address.get_key_value(dependency).map(|(k, _)| *k)
                     && !state.get(key).copied().unwrap_or(false)

@@ -117,9 +117,7 @@ impl Node {
             Kind::Number(n) => Value::Number(n.clone()),
             Kind::String(s) => Value::String(s.clone()),
             Kind::List(list) => Value::List(list.iter().map(Self::to_value).collect()),
-            Kind::Map(entries) => {
-                Value::Map(entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect::<Map>())
-            }
+            Kind::Map(entries) => Value::Map(entries.iter().map(|e| (e.key.clone(), e.value.to_value())).collect::<Map>()),
         }
     }
 
@@ -132,11 +130,9 @@ impl Node {
             Kind::Number(n) => n.clone().into(),
             Kind::String(s) => s.clone().into(),
             Kind::List(list) => list.iter().map(Self::to_json).collect::<Vec<_>>().into(),
-            Kind::Map(entries) => entries
-                .iter()
-                .map(|e| (e.key.clone(), e.value.to_json()))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
+            Kind::Map(entries) => {
+                entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect::<serde_json::Map<_, _>>().into()
+            }
         }
     }
 

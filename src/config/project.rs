@@ -182,7 +182,17 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
             None => {}
         }
     }
-    let project = Project { name: name.to_owned(), connections, targets, declared, literal_credentials, state_path, safety, vars, platforms };
+    let project = Project {
+        name: name.to_owned(),
+        connections,
+        targets,
+        declared,
+        literal_credentials,
+        state_path,
+        safety,
+        vars,
+        platforms,
+    };
     (Some(project), found)
 }
 
@@ -230,12 +240,21 @@ fn safety(root: &Node, found: &mut Diagnostics) -> Safety {
     Safety { max_deletes: threshold("max_deletes"), max_updates: threshold("max_updates") }
 }
 
-fn target(name: &str, span: Span, node: &Node, renderer: &Renderer, sources: &Sources, found: &mut Diagnostics) -> Option<Target> {
+fn target(
+    name: &str,
+    span: Span,
+    node: &Node,
+    renderer: &Renderer,
+    sources: &Sources,
+    found: &mut Diagnostics,
+) -> Option<Target> {
     let what = format!("the target `{name}`");
     let table = reader::map(node, &what, &TARGET, found)?;
     let platform = reader::string(table, "platform", &what, found);
     if table.get("platform").is_none() {
-        found.push(reader::missing(span, &what, "platform").help("platform = \"koreai\", or the name of one of your own definitions"));
+        found.push(
+            reader::missing(span, &what, "platform").help("platform = \"koreai\", or the name of one of your own definitions"),
+        );
     }
     let base_url_node = table.get("base_url");
     let base_url = base_url_node.and_then(|n| reader::templated(n, "`base_url`", renderer, sources, found));

@@ -248,6 +248,7 @@ impl Walk<'_, '_> {
             }
         }
         if let Value::Secret(content) = &value {
+            self.reader.renderer.learn(content);
             self.check_secret(node, content, path);
         }
         self.check_type(node, &value, field, path);
@@ -312,7 +313,9 @@ impl Walk<'_, '_> {
 
     fn literal_secret(&mut self, node: &Node, text: &str, path: &FieldPath) {
         self.out.hidden.push(node.extent());
-        self.check_secret(node, &Secret::new(text), path);
+        let secret = Secret::new(text);
+        self.reader.renderer.learn(&secret);
+        self.check_secret(node, &secret, path);
         let severity = match self.reader.literals {
             LiteralSecrets::Allow => return,
             LiteralSecrets::Refuse => Severity::Error,
@@ -333,11 +336,16 @@ impl Walk<'_, '_> {
         let text = secret.expose();
         // `Bearer op://…`: the secret is what follows the scheme.
         let core = text.trim().split_once(' ').map_or(text.trim(), |(_, rest)| rest.trim());
-        let unresolved = ["op://", "vault:", "ENC[", "${", "{{"].iter().find(|start| core.starts_with(**start) || text.trim().starts_with(**start));
+        let unresolved = ["op://", "vault:", "ENC[", "${", "{{"]
+            .iter()
+            .find(|start| core.starts_with(**start) || text.trim().starts_with(**start));
         let what = if mask::looks_masked(text) {
             Some(("is a mask, not a secret", "APIs show masks in place of secrets; written back, the mask would become the key"))
         } else if unresolved.is_some() {
-            Some(("is an unresolved reference, not a secret", "resolve it first: `op run -- patchbay …`, `sops exec-env FILE 'patchbay …'`"))
+            Some((
+                "is an unresolved reference, not a secret",
+                "resolve it first: `op run -- patchbay …`, `sops exec-env FILE 'patchbay …'`",
+            ))
         } else if core.eq_ignore_ascii_case("changeme") || text.trim().is_empty() {
             Some(("is a placeholder, not a secret", "put the real value into the environment"))
         } else {
@@ -351,9 +359,12 @@ impl Walk<'_, '_> {
             );
         } else if text.trim() != text || text.contains(['\n', '\r']) {
             self.found.push(
-                Diagnostic::error(codes::STRAY_WHITESPACE, format!("the value of `{path}` has stray white space or a line break"))
-                    .label(node.span, "the value comes from here")
-                    .help("remove it where it is set, or write `| trim`"),
+                Diagnostic::error(
+                    codes::STRAY_WHITESPACE,
+                    format!("the value of `{path}` has stray white space or a line break"),
+                )
+                .label(node.span, "the value comes from here")
+                .help("remove it where it is set, or write `| trim`"),
             );
         }
     }

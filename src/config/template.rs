@@ -261,6 +261,11 @@ impl Renderer {
         TemplateError { kind: TemplateErrorKind::Other(what), range }
     }
 
+    /// Looks for this secret in foreign text from now on.
+    pub fn learn(&self, secret: &Secret) {
+        self.redactor.learn(secret);
+    }
+
     /// Is this renderer content with placeholders?
     #[must_use]
     pub fn is_offline(&self) -> bool {
@@ -536,7 +541,16 @@ mod tests {
     use super::*;
 
     fn scope(offline: bool) -> Scope {
-        let env = [("KEY", "sk-live-1"), ("EMPTY", ""), ("N", "12"), ("FLAG", "true"), ("T_FILE", "t.txt"), ("B", "1"), ("B_FILE", "b"), ("TPL", "${{ env.KEY }}")];
+        let env = [
+            ("KEY", "sk-live-1"),
+            ("EMPTY", ""),
+            ("N", "12"),
+            ("FLAG", "true"),
+            ("T_FILE", "t.txt"),
+            ("B", "1"),
+            ("B_FILE", "b"),
+            ("TPL", "${{ env.KEY }}"),
+        ];
         Scope {
             env: Arc::new(env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             vars: Arc::new(BTreeMap::from([("region".to_owned(), Value::from("eu")), ("n".to_owned(), Value::Number(3.into()))])),
@@ -632,7 +646,10 @@ mod tests {
         assert_eq!(waiting.references, [Reference { connection: "base".into(), field: None }]);
         let lookup: Lookup = Arc::new(|r| (r.field.is_none()).then(|| Value::from("cn-1")));
         assert_eq!(show(&renderer.render(text, Some(&lookup)).unwrap().value), "\"x-cn-1\"");
-        assert_eq!(show(&renderer.render("${{ connection('a').field('model') }}", Some(&lookup)).unwrap().value), "unknown a.model");
+        assert_eq!(
+            show(&renderer.render("${{ connection('a').field('model') }}", Some(&lookup)).unwrap().value),
+            "unknown a.model"
+        );
     }
 
     #[test]
@@ -653,8 +670,7 @@ mod tests {
 
     #[test]
     fn a_key_means_the_own_target_first() {
-        let declared: BTreeMap<Address, ()> =
-            ["a/x", "b/x", "b/y", "c/z"].iter().map(|t| (t.parse().unwrap(), ())).collect();
+        let declared: BTreeMap<Address, ()> = ["a/x", "b/x", "b/y", "c/z"].iter().map(|t| (t.parse().unwrap(), ())).collect();
         let from = "b/me".parse().unwrap();
         let find = |name| find_reference(name, &from, &declared).map(|a| a.to_string());
         assert_eq!(find("x").as_deref(), Ok("b/x"));

@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn errors_have_places() {
-        for (text, code, line) in [("a = ", codes::SYNTAX, 1), ("x = 1\na = 'b\n", codes::SYNTAX, 2), ("a = 1\na = 2\n", codes::DUPLICATE_KEY, 2)] {
+        for (text, code, line) in
+            [("a = ", codes::SYNTAX, 1), ("x = 1\na = 'b\n", codes::SYNTAX, 2), ("a = 1\na = 2\n", codes::DUPLICATE_KEY, 2)]
+        {
             let mut sources = Sources::default();
             let file = sources.add("p.toml", text);
             let errors = parse(file, text).unwrap_err();

@@ -1,6 +1,6 @@
 //! YAML text → [`Node`]. YAML 1.2 core scalars, duplicate keys are errors, limits hold.
 //!
-//! The YAML crate is met here and nowhere else. Its traps, each set in [`options`]: its default budget stops at 250,000
+//! The YAML crate is met here and nowhere else. Its traps, each set in `options`: its default budget stops at 250,000
 //! nodes, its alias ratio rule refuses one anchor merged into many connections, its default booleans are YAML 1.1, and
 //! its own snippets would print neighbouring lines, which may hold secrets.
 
@@ -165,11 +165,7 @@ impl Raw {
             RawKind::Map(entries) => Kind::Map(
                 entries
                     .into_iter()
-                    .map(|(key, value)| Entry {
-                        key_span: at.span(key.referenced),
-                        key: key.value,
-                        value: value.locate(at),
-                    })
+                    .map(|(key, value)| Entry { key_span: at.span(key.referenced), key: key.value, value: value.locate(at) })
                     .collect(),
             ),
         };
@@ -195,9 +191,11 @@ impl Locator<'_> {
         let line = usize::try_from(location.line()).unwrap_or(1).max(1);
         let column = usize::try_from(location.column()).unwrap_or(1).max(1);
         let start = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
-        let within = self.text.get(start..).and_then(|rest| rest.lines().next()).map_or(0, |row| {
-            row.char_indices().nth(column - 1).map_or(row.len(), |(at, _)| at)
-        });
+        let within = self
+            .text
+            .get(start..)
+            .and_then(|rest| rest.lines().next())
+            .map_or(0, |row| row.char_indices().nth(column - 1).map_or(row.len(), |(at, _)| at));
         let at = (start + within).min(self.text.len());
         self.file.span(self.base + at, self.base + at + usize::from(at < self.text.len()))
     }

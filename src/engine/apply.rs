@@ -134,7 +134,8 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
 async fn one(run: &Run<'_>, plan: &Plan, n: usize) -> (usize, Ending) {
     let change = &plan.changes[n];
     let started = clock::instant();
-    let fields = if change.action == Action::Rotate { change.written().map(|f| f.path.to_string()).collect() } else { Vec::new() };
+    let fields =
+        if change.action == Action::Rotate { change.written().map(|f| f.path.to_string()).collect() } else { Vec::new() };
     run.report.event(&Event::Started { address: change.address.clone(), action: change.action, fields });
     let ending = write::run(run, change).await;
     report_end(run, change, &ending, started.elapsed());
@@ -173,7 +174,8 @@ impl<'p> Queue<'p> {
             let target = change.address.target();
             // A few more changes than requests, so that waiting for the disk does not leave a place empty.
             queue.places.entry(target).or_insert_with(|| lanes.get(target).map_or(16, |lane| lane.parallelism * 2));
-            let before: BTreeSet<usize> = change.depends_on.iter().filter_map(|d| position.get(d)).copied().filter(|d| *d != n).collect();
+            let before: BTreeSet<usize> =
+                change.depends_on.iter().filter_map(|d| position.get(d)).copied().filter(|d| *d != n).collect();
             for dependency in &before {
                 queue.dependents.entry(*dependency).or_default().push(n);
             }

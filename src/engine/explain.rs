@@ -30,8 +30,11 @@ pub fn explain(lane: &Lane, target: &Target, error: &CallError, purpose: Purpose
         codes::UNAUTHORISED | codes::FORBIDDEN => target.auth_span.or(Some(target.span)),
         _ => target.base_url_span.or(Some(target.span)),
     };
-    let at_target = purpose == Purpose::List || matches!(error.cause, CallFailure::Send(_)) || matches!(diagnostic.code, codes::UNAUTHORISED | codes::FORBIDDEN);
-    let mut diagnostic = if at_target { diagnostic.label_opt(place, format!("the target `{}`", lane.target)) } else { diagnostic };
+    let at_target = purpose == Purpose::List
+        || matches!(error.cause, CallFailure::Send(_))
+        || matches!(diagnostic.code, codes::UNAUTHORISED | codes::FORBIDDEN);
+    let mut diagnostic =
+        if at_target { diagnostic.label_opt(place, format!("the target `{}`", lane.target)) } else { diagnostic };
     diagnostic.notes.insert(0, method_and_url(lane, &error.request));
     if let CallFailure::Api(api) = &error.cause
         && let Some(message) = &api.message
@@ -84,28 +87,32 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
         }
         Failure::Api(ErrorClass::NotFound) => Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}` is gone ({status})"))
             .help("it was deleted outside patchbay; plan again, and the next apply creates it"),
-        Failure::Api(ErrorClass::Conflict | ErrorClass::InUse) => {
-            Diagnostic::error(codes::CONFLICT, format!("the API refused `{subject}`: it clashes with something that exists ({status})"))
-                .help("plan again to see what is there now")
-        }
-        Failure::Api(ErrorClass::Invalid) => {
-            Diagnostic::error(codes::INVALID, format!("the API refused `{subject}` ({status})")).help("fix what the API complains about and run apply again; nothing was changed by this request")
-        }
+        Failure::Api(ErrorClass::Conflict | ErrorClass::InUse) => Diagnostic::error(
+            codes::CONFLICT,
+            format!("the API refused `{subject}`: it clashes with something that exists ({status})"),
+        )
+        .help("plan again to see what is there now"),
+        Failure::Api(ErrorClass::Invalid) => Diagnostic::error(codes::INVALID, format!("the API refused `{subject}` ({status})"))
+            .help("fix what the API complains about and run apply again; nothing was changed by this request"),
         Failure::Api(ErrorClass::Throttled) => {
-            Diagnostic::error(codes::THROTTLED, format!("`{name}` asks to slow down ({status})")).help("try --parallelism 1, or later; what was done is saved")
+            Diagnostic::error(codes::THROTTLED, format!("`{name}` asks to slow down ({status})"))
+                .help("try --parallelism 1, or later; what was done is saved")
         }
-        Failure::Api(ErrorClass::Transient) => {
-            Diagnostic::error(codes::SERVER_ERROR, format!("`{name}` failed ({status})"))
-                .help(if error.may_have_happened { "`patchbay plan` later shows whether the change arrived" } else { "nothing to fix here; try again later" })
-        }
+        Failure::Api(ErrorClass::Transient) => Diagnostic::error(codes::SERVER_ERROR, format!("`{name}` failed ({status})"))
+            .help(if error.may_have_happened {
+                "`patchbay plan` later shows whether the change arrived"
+            } else {
+                "nothing to fix here; try again later"
+            }),
         Failure::NotJson(what) => {
             Diagnostic::error(codes::NOT_JSON, format!("`{name}` did not answer with JSON ({status}, {what})"))
                 .help("base_url probably points at a web console, or a proxy wants a login")
         }
-        Failure::Redirect(to) => {
-            Diagnostic::error(codes::REDIRECTED, format!("`{name}` redirected to {to} ({status}); the credentials were not sent there"))
-                .help("if that is the right address, put it into base_url")
-        }
+        Failure::Redirect(to) => Diagnostic::error(
+            codes::REDIRECTED,
+            format!("`{name}` redirected to {to} ({status}); the credentials were not sent there"),
+        )
+        .help("if that is the right address, put it into base_url"),
         Failure::Unexpected(what) => {
             Diagnostic::error(codes::UNEXPECTED_ANSWER, format!("the answer of `{name}` is not what its definition says: {what}"))
                 .help("is base_url the address of this API? If the API changed, its definition must follow")
@@ -113,13 +120,25 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
     }
 }
 
-fn unanswered(lane: &Lane, target: &Target, error: &CallError, kind: SendErrorKind, detail: &str, purpose: Purpose<'_>) -> Diagnostic {
-    let host = url::Url::parse(lane.base_url()).ok().and_then(|u| u.host_str().map(ToOwned::to_owned)).unwrap_or_else(|| lane.base_url().to_owned());
+fn unanswered(
+    lane: &Lane,
+    target: &Target,
+    error: &CallError,
+    kind: SendErrorKind,
+    detail: &str,
+    purpose: Purpose<'_>,
+) -> Diagnostic {
+    let host = url::Url::parse(lane.base_url())
+        .ok()
+        .and_then(|u| u.host_str().map(ToOwned::to_owned))
+        .unwrap_or_else(|| lane.base_url().to_owned());
     let unknown = matches!(purpose, Purpose::Write(_)) && error.may_have_happened;
     let (code, summary, help): (Code, String, String) = match kind {
-        SendErrorKind::Connect => {
-            (codes::CANNOT_CONNECT, format!("cannot reach {}: {detail}", lane.base_url()), "is it running, and is base_url right?".into())
-        }
+        SendErrorKind::Connect => (
+            codes::CANNOT_CONNECT,
+            format!("cannot reach {}: {detail}", lane.base_url()),
+            "is it running, and is base_url right?".into(),
+        ),
         SendErrorKind::Tls => (
             codes::TLS,
             format!("no trusted TLS connection to {host}: {detail}"),
@@ -134,11 +153,19 @@ fn unanswered(lane: &Lane, target: &Target, error: &CallError, kind: SendErrorKi
             format!("no answer from `{}` within {}s", lane.target, lane.timeout().as_secs_f64()),
             "raise `timeout` of the target if the API is slow".into(),
         ),
-        SendErrorKind::Broken => (codes::CUT_SHORT, format!("the connection to `{}` broke: {detail}", lane.target), "try again".into()),
-        SendErrorKind::CutShort => {
-            (codes::CUT_SHORT, format!("the answer of `{}` broke off: {detail}", lane.target), "try again; a proxy may cut long answers".into())
+        SendErrorKind::Broken => {
+            (codes::CUT_SHORT, format!("the connection to `{}` broke: {detail}", lane.target), "try again".into())
         }
-        SendErrorKind::Unsendable => (codes::CANNOT_CONNECT, format!("the request to `{}` cannot be made: {detail}", lane.target), "check base_url and the credentials".into()),
+        SendErrorKind::CutShort => (
+            codes::CUT_SHORT,
+            format!("the answer of `{}` broke off: {detail}", lane.target),
+            "try again; a proxy may cut long answers".into(),
+        ),
+        SendErrorKind::Unsendable => (
+            codes::CANNOT_CONNECT,
+            format!("the request to `{}` cannot be made: {detail}", lane.target),
+            "check base_url and the credentials".into(),
+        ),
     };
     let diagnostic = Diagnostic::error(code, summary).help(help);
     if unknown { diagnostic.note("it may have arrived all the same") } else { diagnostic }

@@ -99,7 +99,14 @@ impl CallError {
 impl Lane {
     /// A lane over a client.
     #[must_use]
-    pub fn new(target: &str, definition: Arc<Definition>, client: HttpClient, parallelism: usize, list_limit: Option<usize>, patience: Patience) -> Self {
+    pub fn new(
+        target: &str,
+        definition: Arc<Definition>,
+        client: HttpClient,
+        parallelism: usize,
+        list_limit: Option<usize>,
+        patience: Patience,
+    ) -> Self {
         Self {
             target: target.to_owned(),
             definition,
@@ -145,17 +152,27 @@ impl Lane {
                 Ok(json) => return Ok(json),
                 Err(Attempt { cause: CallFailure::Api(error), pause }) => {
                     let retry = may_retry(request, &error);
-                    may_have_happened |= error.status >= 500 && !request.idempotent;
+                    // A success that cannot be read may be one all the same.
+                    let unreadable = matches!(error.class, Failure::NotJson(_) | Failure::Unexpected(_));
+                    may_have_happened |= unreadable || (error.status >= 500 && !request.idempotent);
                     (CallFailure::Api(error), retry.then_some(pause))
                 }
                 Err(Attempt { cause: CallFailure::Send(error), .. }) => {
                     may_have_happened |= error.may_have_arrived;
-                    let retry = matches!(error.kind, SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort)
-                        && (request.idempotent || !error.may_have_arrived);
+                    let retry = matches!(
+                        error.kind,
+                        SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort
+                    ) && (request.idempotent || !error.may_have_arrived);
                     (CallFailure::Send(error), retry.then_some(None))
                 }
             };
-            let failed = |cause| CallError { cause, request: request.line(), attempts: attempt, elapsed: started.elapsed(), may_have_happened };
+            let failed = |cause| CallError {
+                cause,
+                request: request.line(),
+                attempts: attempt,
+                elapsed: started.elapsed(),
+                may_have_happened,
+            };
             let Some(asked) = retry.filter(|_| attempt <= self.patience.retries) else { return Err(failed(cause)) };
             let pause = asked.unwrap_or_else(|| self.backoff(attempt));
             if pause > self.patience.longest_asked || waited + pause > self.patience.budget {

@@ -1,7 +1,7 @@
 //! The engine: refresh and apply.
-pub mod event;
-pub mod lane;
-pub mod explain;
-pub mod refresh;
 pub mod apply;
+pub mod event;
+pub mod explain;
+pub mod lane;
+pub mod refresh;
 pub mod write;

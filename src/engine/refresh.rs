@@ -117,5 +117,11 @@ pub async fn read(lane: &Lane, collection: &Collection, id: &str, report: &dyn R
 
 /// An answer that came and is not what the definition says.
 pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
-    CallError { cause: CallFailure::Api(error), request, attempts: 1, elapsed: std::time::Duration::ZERO, may_have_happened: true }
+    CallError {
+        cause: CallFailure::Api(error),
+        request,
+        attempts: 1,
+        elapsed: std::time::Duration::ZERO,
+        may_have_happened: true,
+    }
 }

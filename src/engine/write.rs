@@ -45,9 +45,12 @@ pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
 /// The ending of a change that was left in the middle.
 #[must_use]
 pub fn abandoned(change: &Change) -> Diagnostic {
-    Diagnostic::error(codes::OUTCOME_UNKNOWN, format!("`{}` was abandoned in flight; nobody knows whether it was done", change.address))
-        .help("`patchbay plan` looks again before anything is done twice")
-        .about(&change.address)
+    Diagnostic::error(
+        codes::OUTCOME_UNKNOWN,
+        format!("`{}` was abandoned in flight; nobody knows whether it was done", change.address),
+    )
+    .help("`patchbay plan` looks again before anything is done twice")
+    .about(&change.address)
 }
 
 async fn forget(run: &Run<'_>, change: &Change) -> Ending {
@@ -184,9 +187,12 @@ impl<'s, 'r> Step<'s, 'r> {
             return Ok(());
         }
         failed(
-            Diagnostic::error(codes::DEPENDENCY_FAILED, format!("`{}` refers to something that is still unknown: {}", self.address(), pending.join(", ")))
-                .label_opt(self.change.source, "declared here")
-                .about(self.address()),
+            Diagnostic::error(
+                codes::DEPENDENCY_FAILED,
+                format!("`{}` refers to something that is still unknown: {}", self.address(), pending.join(", ")),
+            )
+            .label_opt(self.change.source, "declared here")
+            .about(self.address()),
         )
     }
 
@@ -281,7 +287,11 @@ impl<'s, 'r> Step<'s, 'r> {
                 // The next plan compares with the live object whatever became of this one, so nothing is lost.
                 self.void("failed").await;
                 let diagnostic = self.explain(&error);
-                return Err(Box::new(if error.may_have_happened { Ending::Unknown(diagnostic) } else { Ending::Failed(diagnostic) }));
+                return Err(Box::new(if error.may_have_happened {
+                    Ending::Unknown(diagnostic)
+                } else {
+                    Ending::Failed(diagnostic)
+                }));
             }
         };
         let answer = answer.filter(|a| a.id == *id);
@@ -327,7 +337,14 @@ impl<'s, 'r> Step<'s, 'r> {
     }
 
     /// After a write: read back, record.
-    async fn settle(&self, id: &str, before: Option<&Object>, answer: Option<&Object>, writes: &[FieldPath], all: bool) -> Early<Ending> {
+    async fn settle(
+        &self,
+        id: &str,
+        before: Option<&Object>,
+        answer: Option<&Object>,
+        writes: &[FieldPath],
+        all: bool,
+    ) -> Early<Ending> {
         // The write is done and must be recorded, whatever becomes of this read; what it cannot prove, the next plan
         // reads.
         let read_back = read(self.lane, self.rules.collection, id, self.run.report).await.unwrap_or_default();
@@ -378,7 +395,8 @@ impl<'s, 'r> Step<'s, 'r> {
             entries.push(Entry::Void { op: intent.op.clone(), why: "settled: the object was found by its name".to_owned() });
         }
         if let Err(error) = self.run.committer.commit(entries).await {
-            let diagnostic = error.diagnostic().note(format!("`{}` is done at the API (id `{id}`) and not yet in the state", self.address()));
+            let diagnostic =
+                error.diagnostic().note(format!("`{}` is done at the API (id `{id}`) and not yet in the state", self.address()));
             return Ok(Ending::Unknown(diagnostic));
         }
         Ok(self.ending(id, findings))
@@ -393,28 +411,41 @@ impl<'s, 'r> Step<'s, 'r> {
                 Finding::Ignored(path) => ignored.push(path),
                 Finding::Normalised(path, live) => {
                     let shown = unit::guard(self.rules.kind, Some(&self.connection.spec), &wrap(&path, live));
-                    let shown = shown.at(&path).filter(|v| !v.has_secret()).map_or_else(|| "another value".to_owned(), Value::canonical);
+                    let shown =
+                        shown.at(&path).filter(|v| !v.has_secret()).map_or_else(|| "another value".to_owned(), Value::canonical);
                     warnings.push(
-                        Diagnostic::warning(codes::READ_BACK, format!("the API stored `{path}` of `{}` in another form", self.address()))
-                            .label_opt(place(&path), "sent as it is written here")
-                            .note(format!("it reads back as {}", crate::platform::exchange::neutral(&self.run.redactor.scrub(&shown))))
-                            .about(self.address()),
+                        Diagnostic::warning(
+                            codes::READ_BACK,
+                            format!("the API stored `{path}` of `{}` in another form", self.address()),
+                        )
+                        .label_opt(place(&path), "sent as it is written here")
+                        .note(format!(
+                            "it reads back as {}",
+                            crate::platform::exchange::neutral(&self.run.redactor.scrub(&shown))
+                        ))
+                        .about(self.address()),
                     );
                 }
                 Finding::OtherSecret(path) => warnings.push(
-                    Diagnostic::warning(codes::READ_BACK, format!("the live `{path}` of `{}` does not look like the secret that was sent", self.address()))
-                        .label_opt(place(&path), "sent from here")
-                        .about(self.address()),
+                    Diagnostic::warning(
+                        codes::READ_BACK,
+                        format!("the live `{path}` of `{}` does not look like the secret that was sent", self.address()),
+                    )
+                    .label_opt(place(&path), "sent from here")
+                    .about(self.address()),
                 ),
             }
         }
         if let Some(first) = ignored.first() {
             let listed: Vec<String> = ignored.iter().map(|p| format!("`{p}`")).collect();
             return Ending::Failed(
-                Diagnostic::error(codes::READ_BACK, format!("the API accepted the change of `{}` and did not make it: {}", self.address(), listed.join(", ")))
-                    .label_opt(place(first), "still the old value at the API")
-                    .help("the API ignores this field silently; change it in the vendor's console, or declare ignore_changes")
-                    .about(self.address()),
+                Diagnostic::error(
+                    codes::READ_BACK,
+                    format!("the API accepted the change of `{}` and did not make it: {}", self.address(), listed.join(", ")),
+                )
+                .label_opt(place(first), "still the old value at the API")
+                .help("the API ignores this field silently; change it in the vendor's console, or declare ignore_changes")
+                .about(self.address()),
             );
         }
         Ending::Done { id: Some(id.to_owned()), warnings }
@@ -422,7 +453,12 @@ impl<'s, 'r> Step<'s, 'r> {
 }
 
 fn no_id(field: &str) -> ApiError {
-    ApiError { class: Failure::Unexpected(format!("the answer to the create has no `{field}`")), status: 200, message: None, code: None }
+    ApiError {
+        class: Failure::Unexpected(format!("the answer to the create has no `{field}`")),
+        status: 200,
+        message: None,
+        code: None,
+    }
 }
 
 fn wrap(path: &FieldPath, value: Value) -> Value {

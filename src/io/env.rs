@@ -44,7 +44,8 @@ pub fn parse_file(text: &str) -> Result<Vec<(String, String)>, (usize, &'static 
         let line = line.strip_prefix("export ").map_or(line, str::trim_start);
         let Some((name, value)) = line.split_once('=') else { return Err((n + 1, "there is no `=`")) };
         let name = name.trim_end();
-        let usable = name.bytes().enumerate().all(|(at, b)| b == b'_' || b.is_ascii_alphabetic() || (at > 0 && b.is_ascii_digit()));
+        let usable =
+            name.bytes().enumerate().all(|(at, b)| b == b'_' || b.is_ascii_alphabetic() || (at > 0 && b.is_ascii_digit()));
         if name.is_empty() || !usable {
             return Err((n + 1, "the name before `=` is no variable name"));
         }
@@ -86,7 +87,10 @@ mod tests {
         let text = "# keys\nA=1\nexport B = two words # why\nC='x # y'\nD=\"a\\\"b\\n\"\nE=\n\nF=a#b\nG=$HOME\n";
         let read = parse_file(text).unwrap();
         let read: Vec<(&str, &str)> = read.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(read, [("A", "1"), ("B", "two words"), ("C", "x # y"), ("D", "a\"b\n"), ("E", ""), ("F", "a#b"), ("G", "$HOME")]);
+        assert_eq!(
+            read,
+            [("A", "1"), ("B", "two words"), ("C", "x # y"), ("D", "a\"b\n"), ("E", ""), ("F", "a#b"), ("G", "$HOME")]
+        );
     }
 
     #[test]

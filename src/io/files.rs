@@ -150,7 +150,14 @@ mod tests {
     #[test]
     fn globs_find_files_below_and_skip_what_is_not_ours() {
         let dir = tempfile::tempdir().unwrap();
-        for path in ["connections/a.yaml", "connections/deep/er/b.yaml", "connections/c.yml", "connections/.hidden/x.yaml", "target/y.yaml", "z.yaml"] {
+        for path in [
+            "connections/a.yaml",
+            "connections/deep/er/b.yaml",
+            "connections/c.yml",
+            "connections/.hidden/x.yaml",
+            "target/y.yaml",
+            "z.yaml",
+        ] {
             let path = dir.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();

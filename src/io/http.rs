@@ -5,7 +5,6 @@
 //! the first request, so that offline commands never load a root store, and once, so that all requests share one pool.
 #![expect(clippy::disallowed_methods, reason = "this is where the client is built")]
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -215,20 +214,11 @@ fn root_cause(error: &reqwest::Error) -> String {
     crate::platform::exchange::neutral(&cause.to_string())
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+/// Is a TLS error anywhere below? An I/O error hides the error that it wraps from `source`, so it is looked into.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<rustls::Error>()
+        || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|inner| is_tls(inner))
+        || error.source().is_some_and(is_tls)
 }
 
 /// `Retry-After` in both its forms.

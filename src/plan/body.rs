@@ -56,7 +56,12 @@ pub struct Uncovered {
 ///
 /// # Errors
 /// If no single verb covers them.
-pub fn choose<'k>(kind: &'k Kind, connection: &Connection, writes: &[FieldPath], live: Option<&Value>) -> Result<Choice<'k>, Uncovered> {
+pub fn choose<'k>(
+    kind: &'k Kind,
+    connection: &Connection,
+    writes: &[FieldPath],
+    live: Option<&Value>,
+) -> Result<Choice<'k>, Uncovered> {
     let mut best: Option<(usize, Choice<'k>)> = None;
     let mut loses = Vec::new();
     for verb in &kind.update {
@@ -113,7 +118,10 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
         format!("of an existing {}, {}", kind.title, verbs.join("; "))
     } else {
         let lost: Vec<String> = uncovered.loses.iter().map(|p| format!("`{p}`")).collect();
-        format!("only a full replacement could make this change, and it would lose {}, which cannot be read back", lost.join(", "))
+        format!(
+            "only a full replacement could make this change, and it would lose {}, which cannot be read back",
+            lost.join(", ")
+        )
     };
     match kind.delete {
         Delete::None => format!("{can}; and the API has no DELETE, so it cannot be replaced either"),
@@ -137,7 +145,9 @@ fn excepted(transition: &Transition, kind: &Kind, path: &FieldPath, connection: 
     }
     let rules = crate::platform::parse::field_at(kind, &field_path);
     let is = |value: Option<&Value>, word: &str| match (value.and_then(Value::expose_str), rules) {
-        (Some(text), Some(field)) => text == word || field.equals.get(word).is_some_and(|others| others.iter().any(|o| o == text)),
+        (Some(text), Some(field)) => {
+            text == word || field.equals.get(word).is_some_and(|others| others.iter().any(|o| o == text))
+        }
         (Some(text), None) => text == word,
         (None, _) => true,
     };

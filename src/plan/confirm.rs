@@ -87,13 +87,16 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     let mut stored_as = BTreeMap::new();
     let mut secrets = BTreeMap::new();
     let shown = w.read_back.or(w.answer);
-    let announced_spec = w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
+    let announced_spec =
+        w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
         let path = unit.path.to_string();
         let sent = w.sent_all || w.writes.iter().any(|written| unit.path.starts_with(written) || written.starts_with(&unit.path));
         if let Content::Secret(secret) = &unit.content {
             let value = secret.expose();
-            let text = |object: Option<&Object>| object.and_then(|o| o.body.at(&unit.path)).and_then(Value::as_str).map(ToOwned::to_owned);
+            let text = |object: Option<&Object>| {
+                object.and_then(|o| o.body.at(&unit.path)).and_then(Value::as_str).map(ToOwned::to_owned)
+            };
             let (mask, mask_at) = match (text(w.read_back), text(w.answer)) {
                 (Some(mask), _) => (Some(mask), Some("read")),
                 (None, Some(mask)) => (Some(mask), Some("write")),
@@ -124,11 +127,14 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
         let live = shown.and_then(|object| live_value(&unit, object));
         let readable = w.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value;
         let live = match live {
-            None if readable && w.read_back.is_some() => Some((Value::Null, digest(&path, &compare::normal(unit.field, &Value::Null)))),
+            None if readable && w.read_back.is_some() => {
+                Some((Value::Null, digest(&path, &compare::normal(unit.field, &Value::Null))))
+            }
             live => live,
         };
         let Some((live, live_digest)) = live else {
-            let known = sent || announced_spec || w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED));
+            let known =
+                sent || announced_spec || w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED));
             if let Some(form) = w.prior.and_then(|r| r.stored_as.get(&path)).filter(|_| !sent) {
                 stored_as.insert(path.clone(), form.clone());
             }

@@ -90,12 +90,14 @@ pub fn as_recorded(connection: &Connection, kind: &Kind, record: &Record, finger
     record.kind == connection.kind
         && units(kind, &connection.spec).iter().all(|unit| match &unit.content {
             Content::Pending(_) => false,
-            Content::Secret(secret) => record.secrets.get(&unit.path.to_string()).is_some_and(|r| {
-                r.fp == fingerprinter.secret(&record.address, &unit.path.to_string(), secret.expose())
-            }),
-            _ => record.fields.get(&unit.path.to_string()).is_some_and(|r| {
-                r.strip_prefix(ASSUMED).unwrap_or(r) == wanted_digest(unit)
-            }),
+            Content::Secret(secret) => record
+                .secrets
+                .get(&unit.path.to_string())
+                .is_some_and(|r| r.fp == fingerprinter.secret(&record.address, &unit.path.to_string(), secret.expose())),
+            _ => record
+                .fields
+                .get(&unit.path.to_string())
+                .is_some_and(|r| r.strip_prefix(ASSUMED).unwrap_or(r) == wanted_digest(unit)),
         })
 }
 
@@ -136,9 +138,9 @@ pub fn live_value(unit: &Unit<'_>, object: &Object) -> Option<(Value, String)> {
 pub fn is_same(unit: &Unit<'_>, live: Option<&Value>) -> bool {
     match &unit.content {
         Content::Plain(wanted, _) => compare::same(unit.field, wanted, live),
-        Content::Keys(_, keys) => live.and_then(Value::as_list).is_some_and(|list| {
-            list.len() == keys.len() && list.iter().zip(keys).all(|(live, key)| live.as_str() == Some(key))
-        }),
+        Content::Keys(_, keys) => live
+            .and_then(Value::as_list)
+            .is_some_and(|list| list.len() == keys.len() && list.iter().zip(keys).all(|(live, key)| live.as_str() == Some(key))),
         Content::Secret(_) | Content::Pending(_) => false,
     }
 }
@@ -293,7 +295,8 @@ pub fn after_view(s: &Subject<'_>, sensitive: &mut Vec<FieldPath>) -> Value {
     let mut view = Value::Map(map);
     for unit in units(s.kind, &s.connection.spec) {
         if let Content::Secret(secret) = unit.content {
-            let fp = s.fingerprinter.secret(&s.connection.address, &unit.path.to_string(), secret.expose());
+            let address = s.record.map_or(&s.connection.address, |r| &r.address);
+            let fp = s.fingerprinter.secret(address, &unit.path.to_string(), secret.expose());
             replace(&mut view, &unit.path, Value::String(format!("(secret {})", fp.short())));
             sensitive.push(unit.path);
         }
@@ -307,9 +310,9 @@ fn replace(value: &mut Value, path: &FieldPath, new: Value) {
         let next = match (step, place) {
             (Step::Key(key), Value::Map(map)) => map.get_mut(key),
             (Step::Index(n), Value::List(list)) => list.get_mut(*n),
-            (Step::Item { by, value }, Value::List(list)) => list
-                .iter_mut()
-                .find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Value::expose_str) == Some(value)),
+            (Step::Item { by, value }, Value::List(list)) => {
+                list.iter_mut().find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Value::expose_str) == Some(value))
+            }
             _ => None,
         };
         match next {

@@ -38,7 +38,8 @@ pub enum Detail {
 impl Observed {
     /// Adds a list.
     pub fn add_list(&mut self, target: &str, name: &str, collection: &Collection, listing: Listing) {
-        let mut list = LiveList { objects: listing.objects, by_id: BTreeMap::new(), by_name: BTreeMap::new(), complete: listing.complete };
+        let mut list =
+            LiveList { objects: listing.objects, by_id: BTreeMap::new(), by_name: BTreeMap::new(), complete: listing.complete };
         for (n, object) in list.objects.iter().enumerate() {
             list.by_id.insert(object.id.clone(), n);
             if let Some(key) = object.natural_key(collection) {

@@ -42,10 +42,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn order(edges: &[(&str, &[&str])]) -> String {
-        let own: Vec<(Address, Vec<Address>)> = edges
-            .iter()
-            .map(|(n, d)| (Address::new("t", *n), d.iter().map(|d| Address::new("t", *d)).collect()))
-            .collect();
+        let own: Vec<(Address, Vec<Address>)> =
+            edges.iter().map(|(n, d)| (Address::new("t", *n), d.iter().map(|d| Address::new("t", *d)).collect())).collect();
         let nodes: Vec<(&Address, &[Address])> = own.iter().map(|(a, d)| (a, d.as_slice())).collect();
         topological(&nodes).into_iter().map(|n| edges[n].0).collect::<Vec<_>>().join(" ")
     }

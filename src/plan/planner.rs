@@ -127,7 +127,14 @@ pub fn needed_reads(world: &World<'_>) -> Vec<(String, String, String)> {
 }
 
 /// Does the list alone prove that the object is as recorded and as wanted?
-fn is_proved(world: &World<'_>, connection: &Connection, rules: Rules<'_>, record: Option<&Record>, list: &LiveList, id: &str) -> bool {
+fn is_proved(
+    world: &World<'_>,
+    connection: &Connection,
+    rules: Rules<'_>,
+    record: Option<&Record>,
+    list: &LiveList,
+    id: &str,
+) -> bool {
     let Some(record) = record.filter(|r| r.id == id) else { return false };
     is_unmoved(record, list, id)
         && connection.references.is_empty()
@@ -246,7 +253,9 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         rewrite_secrets: world.options.rewrite_secrets,
     };
     let comparison = diff::compare(&subject);
-    if by_name && let Some(other) = comparison.fields.iter().find(|f| f.path.top().is_some_and(|t| rules.kind.constants.contains_key(t))) {
+    if by_name
+        && let Some(other) = comparison.fields.iter().find(|f| f.path.top().is_some_and(|t| rules.kind.constants.contains_key(t)))
+    {
         let live = match &other.before {
             Side::Value(value) => value.canonical(),
             _ => "another value".to_owned(),
@@ -287,7 +296,8 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         (Some(_), true) => {}
         (Some(id), false) => match body::choose(rules.kind, &connection, &writes, body) {
             Ok(choice) => {
-                let only_secrets = comparison.fields.iter().filter(|f| f.verdict.is_write()).all(|f| matches!(f.after, Side::Secret(_)));
+                let only_secrets =
+                    comparison.fields.iter().filter(|f| f.verdict.is_write()).all(|f| matches!(f.after, Side::Secret(_)));
                 change.action = if only_secrets { Action::Rotate } else { Action::Update };
                 change.request = Some(choice.outline(id));
             }
@@ -427,7 +437,9 @@ fn taken(connection: &Connection, rules: Rules<'_>, name: &str, id: Option<&str>
 
 fn cut_short(connection: &Connection, list: &LiveList) -> Diagnostic {
     let text = match &list.complete {
-        Completeness::CutShort { came, total: Some(total) } => format!("the list of `{}` was cut short: {came} of {total} came", connection.address.target()),
+        Completeness::CutShort { came, total: Some(total) } => {
+            format!("the list of `{}` was cut short: {came} of {total} came", connection.address.target())
+        }
         _ => format!("the list of `{}` may be cut short: nothing certifies that it is complete", connection.address.target()),
     };
     Diagnostic::error(codes::LIST_CUT, text)

@@ -50,8 +50,13 @@ impl SavedPlan {
     /// If it is not one, or one of a later version.
     pub fn from_json(json: &serde_json::Value) -> Result<Self, Diagnostic> {
         let bad = |why: String| Diagnostic::error(codes::BAD_PLAN, why).help("save one with `patchbay plan --out FILE`");
-        let saved: Self = serde_json::from_value(json.clone()).map_err(|_| bad("this is not a saved plan of patchbay".to_owned()))?;
-        if saved.version == VERSION { Ok(saved) } else { Err(bad(format!("this plan was saved in format {}; this patchbay reads {VERSION}", saved.version))) }
+        let saved: Self =
+            serde_json::from_value(json.clone()).map_err(|_| bad("this is not a saved plan of patchbay".to_owned()))?;
+        if saved.version == VERSION {
+            Ok(saved)
+        } else {
+            Err(bad(format!("this plan was saved in format {}; this patchbay reads {VERSION}", saved.version)))
+        }
     }
 
     /// Narrows a fresh plan to what was approved.
@@ -62,14 +67,20 @@ impl SavedPlan {
         if self.profile.as_deref() != profile {
             let named = |p: Option<&str>| p.map_or_else(|| "no profile".to_owned(), |p| format!("profile `{p}`"));
             return Err(vec![
-                Diagnostic::error(codes::STALE, format!("the plan was made for {}, not for {}", named(self.profile.as_deref()), named(profile)))
-                    .help("apply it with the same --profile"),
+                Diagnostic::error(
+                    codes::STALE,
+                    format!("the plan was made for {}, not for {}", named(self.profile.as_deref()), named(profile)),
+                )
+                .help("apply it with the same --profile"),
             ]);
         }
         if self.key != key {
             return Err(vec![
-                Diagnostic::error(codes::SECRET_DIFFERS, "the plan's secrets were fingerprinted with another key, so they cannot be compared")
-                    .help("use the same .patchbay/key or PATCHBAY_STATE_KEY where the plan is made and where it is applied"),
+                Diagnostic::error(
+                    codes::SECRET_DIFFERS,
+                    "the plan's secrets were fingerprinted with another key, so they cannot be compared",
+                )
+                .help("use the same .patchbay/key or PATCHBAY_STATE_KEY where the plan is made and where it is applied"),
             ]);
         }
         let now: BTreeMap<String, SavedChange> =
@@ -115,12 +126,20 @@ impl SavedChange {
         if now == self {
             return None;
         }
-        let other: Vec<&String> = self.fingerprints.iter().filter(|(path, fp)| now.fingerprints.get(*path).is_some_and(|n| n != *fp)).map(|(p, _)| p).collect();
+        let other: Vec<&String> = self
+            .fingerprints
+            .iter()
+            .filter(|(path, fp)| now.fingerprints.get(*path).is_some_and(|n| n != *fp))
+            .map(|(p, _)| p)
+            .collect();
         if !other.is_empty() {
             let fields = other.iter().map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
             return Some(
-                Diagnostic::error(codes::SECRET_DIFFERS, format!("the secret {fields} of `{}` is not the one that was planned", self.address))
-                    .help("give this run the variables that the plan was made with, or plan again"),
+                Diagnostic::error(
+                    codes::SECRET_DIFFERS,
+                    format!("the secret {fields} of `{}` is not the one that was planned", self.address),
+                )
+                .help("give this run the variables that the plan was made with, or plan again"),
             );
         }
         if (&self.watermark, &self.basis) != (&now.watermark, &now.basis) || self.id != now.id {

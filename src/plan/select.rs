@@ -59,7 +59,10 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>, String> {
     let mut builder = GlobSetBuilder::new();
     for pattern in patterns {
         let glob = |text: &str| -> Result<Glob, String> {
-            GlobBuilder::new(text).literal_separator(true).build().map_err(|e| format!("`{pattern}` is not a pattern: {}", e.kind()))
+            GlobBuilder::new(text)
+                .literal_separator(true)
+                .build()
+                .map_err(|e| format!("`{pattern}` is not a pattern: {}", e.kind()))
         };
         builder.add(glob(pattern)?);
         // A target's name alone means all of it.
@@ -79,7 +82,12 @@ mod tests {
         let chosen = |only: &[&str], exclude: &[&str]| {
             let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
             let selector = Selector::new(&own(only), &own(exclude)).unwrap();
-            ["a/x", "a/xy", "b/x", "b/z"].iter().filter(|t| selector.matches(&t.parse().unwrap())).copied().collect::<Vec<_>>().join(" ")
+            ["a/x", "a/xy", "b/x", "b/z"]
+                .iter()
+                .filter(|t| selector.matches(&t.parse().unwrap()))
+                .copied()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(chosen(&[], &[]), "a/x a/xy b/x b/z");
         assert_eq!(chosen(&["a"], &[]), "a/x a/xy");

@@ -185,9 +185,7 @@ fn guard_field(field: Option<&Field>, item_key: Option<&str>, wanted: Option<&Va
             let guarded = items.iter().enumerate().map(|(n, item)| match (by, item.as_map()) {
                 (Some(by), Some(map)) => {
                     let key = map.get(by).and_then(Value::as_str);
-                    let wanted = wanted_items
-                        .iter()
-                        .find(|w| w.as_map().and_then(|m| m.get(by)).and_then(Value::as_str) == key);
+                    let wanted = wanted_items.iter().find(|w| w.as_map().and_then(|m| m.get(by)).and_then(Value::as_str) == key);
                     Value::Map(
                         map.iter()
                             .map(|(name, value)| {

@@ -214,9 +214,19 @@ mod tests {
     fn statuses_have_meanings() {
         use ErrorClass as C;
         for (status, class) in [
-            (400, C::Invalid), (401, C::Unauthorised), (403, C::Forbidden), (404, C::NotFound), (408, C::Transient),
-            (409, C::Conflict), (410, C::NotFound), (422, C::Invalid), (425, C::Transient), (429, C::Throttled),
-            (500, C::Transient), (503, C::Transient), (418, C::Invalid),
+            (400, C::Invalid),
+            (401, C::Unauthorised),
+            (403, C::Forbidden),
+            (404, C::NotFound),
+            (408, C::Transient),
+            (409, C::Conflict),
+            (410, C::NotFound),
+            (422, C::Invalid),
+            (425, C::Transient),
+            (429, C::Throttled),
+            (500, C::Transient),
+            (503, C::Transient),
+            (418, C::Invalid),
         ] {
             assert_eq!(read(&koreai(), &answer(status, "{}")).unwrap_err().class, Failure::Api(class), "{status}");
         }

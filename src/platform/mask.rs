@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn both_shapes_of_one_vendor_fit_the_same_key() {
         let key = "sk-proj-abcdefghMQAA";
-        for mask in ["sk-***************", "sk***************MQAA", "***************", "sk-...MQAA", "sk-…MQAA", "••••"] {
+        for mask in ["sk-***************", "sk***************MQAA", "***************", "sk-...MQAA", "sk-…MQAA", "••••"]
+        {
             assert!(Mask::read(mask).unwrap().fits(key), "{mask}");
         }
         for mask in ["sk***************XXXX", "gsk_***************", "sk-proj-zz***"] {

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn collection(paging: serde_json::Value, total: bool) -> Collection {
+    fn collection(paging: &serde_json::Value, total: bool) -> Collection {
         let mut list = json!({"path": "/things", "items": "things", "paging": paging});
         if total {
             list["total"] = "total".into();
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn limit_only_asks_once_more_for_exactly_what_there_is() {
-        let c = collection(json!({"style": "limit-only", "size": 10}), true);
+        let c = collection(&json!({"style": "limit-only", "size": 10}), true);
         let serve = |cap: usize| move |q: &BTreeMap<String, String>| json!({"things": things(0..number(q, "limit").min(cap).min(25)), "total": 25});
         let (lines, listing) = walk(&c, serve(100));
         assert_eq!(lines, ["GET /things?limit=10", "GET /things?limit=25"]);
@@ -300,14 +300,14 @@ mod tests {
 
     #[test]
     fn a_promised_total_that_is_missing_certifies_nothing() {
-        let c = collection(json!({"style": "limit-only", "size": 10}), true);
+        let c = collection(&json!({"style": "limit-only", "size": 10}), true);
         let (_, listing) = walk(&c, |_| json!({"things": things(0..3)}));
         assert_eq!(listing.complete, Completeness::CutShort { came: 3, total: None });
     }
 
     #[test]
     fn offset_paging_survives_a_silent_cap() {
-        let c = collection(json!({"style": "offset", "size": 50}), true);
+        let c = collection(&json!({"style": "offset", "size": 50}), true);
         let (lines, listing) = walk(&c, |q| {
             let at = number(q, "offset");
             json!({"things": things(at..(at + 7).min(17)), "total": 17})
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn an_offset_that_is_ignored_ends_and_is_not_complete() {
-        let c = collection(json!({"style": "offset", "size": 5}), true);
+        let c = collection(&json!({"style": "offset", "size": 5}), true);
         let (lines, listing) = walk(&c, |_| json!({"things": things(0..5), "total": 9}));
         assert_eq!(lines.len(), 2);
         assert_eq!(listing.complete, Completeness::CutShort { came: 5, total: Some(9) });
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn pages_and_cursors_end_by_themselves() {
-        let c = collection(json!({"style": "page", "size": 4, "first": 0}), false);
+        let c = collection(&json!({"style": "page", "size": 4, "first": 0}), false);
         let (lines, listing) = walk(&c, |q| {
             let at = number(q, "page") * 4;
             json!({"things": things(at..(at + 4).min(10))})
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(lines, ["GET /things?page=0&limit=4", "GET /things?page=1&limit=4", "GET /things?page=2&limit=4"]);
         assert_eq!((listing.objects.len(), listing.complete), (10, Completeness::Certain));
 
-        let c = collection(json!({"style": "cursor", "next": "meta.next"}), false);
+        let c = collection(&json!({"style": "cursor", "next": "meta.next"}), false);
         let (lines, listing) = walk(&c, |q| match q.get("cursor").map(String::as_str) {
             None => json!({"things": things(0..2), "meta": {"next": "c2"}}),
             _ => json!({"things": things(2..3), "meta": {"next": null}}),
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_list_without_paging_and_total_is_taken_at_its_word() {
-        let c = collection(json!({"style": "none"}), false);
+        let c = collection(&json!({"style": "none"}), false);
         let (_, listing) = walk(&c, |_| json!({"things": things(0..2)}));
         assert_eq!(listing.complete, Completeness::Certain);
         assert_eq!(listing.objects[1].watermark.as_deref(), Some("1"));
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn answers_of_another_form_are_errors() {
-        let c = collection(json!({"style": "none"}), false);
+        let c = collection(&json!({"style": "none"}), false);
         for (json, what) in [
             (json!({"items": []}), "the list has no array at `things`"),
             (json!({"things": [{"name": "x"}]}), "a listed object has no `id`"),

@@ -20,7 +20,9 @@ pub fn parse(file: FileId, text: &str) -> Result<Definition, Diagnostics> {
     let node = match yaml::parse(file, text) {
         Ok(Some(node)) => node,
         Ok(None) => {
-            return Err(vec![Diagnostic::error(codes::BAD_DEFINITION, "the platform definition is empty").label(file.span(0, 0), "here")]);
+            return Err(vec![
+                Diagnostic::error(codes::BAD_DEFINITION, "the platform definition is empty").label(file.span(0, 0), "here"),
+            ]);
         }
         Err(error) => return Err(vec![error]),
     };
@@ -79,11 +81,19 @@ fn check(definition: &Definition, root: &Node) -> Diagnostics {
         wrong("language", format!("this patchbay speaks definition language {LANGUAGE}, not {}", definition.language), "");
     }
     if definition.auth.is_empty() {
-        wrong("auth", "a platform needs at least one way to authenticate".into(), "auth: { token: { header: Authorization, prefix: \"Bearer \" } }");
+        wrong(
+            "auth",
+            "a platform needs at least one way to authenticate".into(),
+            "auth: { token: { header: Authorization, prefix: \"Bearer \" } }",
+        );
     }
     for (name, collection) in &definition.collections {
         if collection.natural_key.is_empty() {
-            wrong(&format!("collections.{name}.natural_key"), format!("the collection `{name}` needs a natural key"), "without one, an interrupted create could not be found again");
+            wrong(
+                &format!("collections.{name}.natural_key"),
+                format!("the collection `{name}` needs a natural key"),
+                "without one, an interrupted create could not be found again",
+            );
         }
         if let Some(read) = &collection.read
             && !read.path.contains("{id}")
@@ -95,7 +105,11 @@ fn check(definition: &Definition, root: &Node) -> Diagnostics {
         let at = format!("kinds.{name}");
         let Some(collection) = definition.collections.get(&kind.collection) else {
             let known: Vec<&str> = definition.collections.keys().map(String::as_str).collect();
-            wrong(&format!("{at}.collection"), format!("the kind `{name}` names an unknown collection `{}`", kind.collection), &suggest::help(&kind.collection, &known).unwrap_or_default());
+            wrong(
+                &format!("{at}.collection"),
+                format!("the kind `{name}` names an unknown collection `{}`", kind.collection),
+                &suggest::help(&kind.collection, &known).unwrap_or_default(),
+            );
             continue;
         };
         for key in &collection.natural_key {
@@ -105,7 +119,11 @@ fn check(definition: &Definition, root: &Node) -> Diagnostics {
         }
         for key in kind.constants.keys() {
             if kind.fields.contains_key(key) {
-                wrong(&format!("{at}.constants.{key}"), format!("`{key}` is both a constant and a field of the kind `{name}`"), "");
+                wrong(
+                    &format!("{at}.constants.{key}"),
+                    format!("`{key}` is both a constant and a field of the kind `{name}`"),
+                    "",
+                );
             }
         }
         check_fields(&kind.fields, &format!("{at}.fields"), &mut wrong);
@@ -207,7 +225,12 @@ mod tests {
                 .iter()
                 .map(|d| {
                     let place = d.labels.first().and_then(|l| sources.file_line(l.span)).unwrap_or_default();
-                    format!("{} {place} {}{}", d.code.id(), d.summary, d.help.as_deref().map(|h| format!(" | {h}")).unwrap_or_default())
+                    format!(
+                        "{} {place} {}{}",
+                        d.code.id(),
+                        d.summary,
+                        d.help.as_deref().map(|h| format!(" | {h}")).unwrap_or_default()
+                    )
                 })
                 .collect(),
         }
@@ -244,14 +267,34 @@ kinds:
     fn every_mistake_names_its_place() {
         for (from, to, expected) in [
             ("language: 1", "language: 2", "PB0114 my.yaml:2 this patchbay speaks definition language 1, not 2"),
-            ("collection: things", "collection: thing", "PB0114 my.yaml:14 the kind `thing` names an unknown collection `thing` | did you mean `things`? accepted: `things`"),
-            ("title: Thing", "titel: Thing", "PB0102 my.yaml:13 in a platform definition: unknown key `titel` | did you mean `title`? accepted: `title`, `collection`, `constants`, `read_back`, `fields`, `create`, `update`, `delete`"),
+            (
+                "collection: things",
+                "collection: thing",
+                "PB0114 my.yaml:14 the kind `thing` names an unknown collection `thing` | did you mean `things`? accepted: `things`",
+            ),
+            (
+                "title: Thing",
+                "titel: Thing",
+                "PB0102 my.yaml:13 in a platform definition: unknown key `titel` | did you mean `title`? accepted: `title`, `collection`, `constants`, `read_back`, `fields`, `create`, `update`, `delete`",
+            ),
             ("'/things/{id}', semantics", "'/things', semantics", "PB0114 my.yaml:19 the path of an update must contain `{id}`"),
             ("covers: '*'", "covers: [nam]", "PB0114 my.yaml:19 there is no field `nam` in this kind"),
             ("covers: '*'", "covers: all", "PB0114 my.yaml:19 in a platform definition: expected \"*\" or a list of field paths"),
-            ("natural_key: [name]", "natural_key: []", "PB0114 my.yaml:10 the collection `things` needs a natural key | without one, an interrupted create could not be found again"),
-            ("name: { required: true }", "name: { required: true, keyed_by: key }", "PB0114 my.yaml:16 `name` is keyed, so its type must be list"),
-            ("method: POST", "method: POKE", "PB0114 my.yaml:17 in a platform definition: unknown variant `POKE`, expected one of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`"),
+            (
+                "natural_key: [name]",
+                "natural_key: []",
+                "PB0114 my.yaml:10 the collection `things` needs a natural key | without one, an interrupted create could not be found again",
+            ),
+            (
+                "name: { required: true }",
+                "name: { required: true, keyed_by: key }",
+                "PB0114 my.yaml:16 `name` is keyed, so its type must be list",
+            ),
+            (
+                "method: POST",
+                "method: POKE",
+                "PB0114 my.yaml:17 in a platform definition: unknown variant `POKE`, expected one of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`",
+            ),
         ] {
             let text = SMALL.replace(from, to);
             assert_ne!(text, SMALL, "{from}");

@@ -150,7 +150,8 @@ mod tests {
     fn built_in_definitions_are_valid_under_the_published_schema() {
         let validator = jsonschema::validator_for(&platform()).unwrap();
         for (name, text) in builtin::ALL {
-            let errors: Vec<String> = validator.iter_errors(&json_of(text)).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+            let errors: Vec<String> =
+                validator.iter_errors(&json_of(text)).map(|e| format!("{} at {}", e, e.instance_path())).collect();
             assert!(errors.is_empty(), "{name}: {errors:#?}");
         }
         for broken in ["platform: p", "platform: p\nlanguage: 1\ntitle: t\nauth: {}\ncollections: {}\nkinds: {}\nnonsense: 1"] {
@@ -162,13 +163,25 @@ mod tests {
     fn connection_files_are_judged_by_kind() {
         let validator = jsonschema::validator_for(&connections()).unwrap();
         for (yaml, expected) in [
-            ("connections: { a: { target: t, kind: openai, spec: { connectionName: n, model: m, fields: { API_KEY: '${{ env.K }}' } } } }", true),
-            ("connections: { a: { target: t, kind: openai, spec: { connectionName: n, model: m, fields: { API_KEE: x } } } }", false),
+            (
+                "connections: { a: { target: t, kind: openai, spec: { connectionName: n, model: m, fields: { API_KEY: '${{ env.K }}' } } } }",
+                true,
+            ),
+            (
+                "connections: { a: { target: t, kind: openai, spec: { connectionName: n, model: m, fields: { API_KEE: x } } } }",
+                false,
+            ),
             ("connections: { a: { target: t, kind: openai, spec: { connectionName: n, fields: { API_KEY: x } } } }", false),
             ("connections: { a: { target: t, kind: own-kind, spec: { anything: 1 } } }", true),
             ("connections: { a: { kind: openai, spec: {} } }", false),
-            ("connections: { a: { targets: [t, u], kind: custom, spec: { connectionName: n, model: m, endpointUrl: u, isEnable: '${{ env.E }}' } } }", true),
-            ("connections: { a: { target: t, kind: custom, spec: { connectionName: n, model: m, endpointUrl: u, status: LIVE } } }", false),
+            (
+                "connections: { a: { targets: [t, u], kind: custom, spec: { connectionName: n, model: m, endpointUrl: u, isEnable: '${{ env.E }}' } } }",
+                true,
+            ),
+            (
+                "connections: { a: { target: t, kind: custom, spec: { connectionName: n, model: m, endpointUrl: u, status: LIVE } } }",
+                false,
+            ),
             ("conections: {}", false),
         ] {
             assert_eq!(validator.is_valid(&json_of(yaml)), expected, "{yaml}");

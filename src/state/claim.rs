@@ -155,7 +155,7 @@ mod tests {
             |file: &[Entry], parts: &[Entry]| decide(&me, &Heads { file: &of(file), places: &places, parts: &of(parts) });
         assert!(matches!(decide(&[], std::slice::from_ref(&rival)), Claim::Taken(other) if other.op == "O-1"));
         let void = Entry::Void { op: "O-1".to_owned(), why: "x".to_owned() };
-        assert_eq!(decide(&[void.clone()], std::slice::from_ref(&rival)), Claim::Won);
+        assert_eq!(decide(std::slice::from_ref(&void), std::slice::from_ref(&rival)), Claim::Won);
         assert_eq!(decide(std::slice::from_ref(&rival), &[void]), Claim::Won);
         assert_eq!(decide(&[], &[Entry::Intent(intent("O-1", "t/b", 0, "O"))]), Claim::Won);
         assert_eq!(decide(&[], &[Entry::Intent(intent("M-0", "t/a", 0, "M"))]), Claim::Won);

@@ -192,7 +192,7 @@ proptest! {
         let (a, b, c) = (of(&a), of(&b), of(&c));
         prop_assert_eq!(joined(&a, &b), joined(&b, &a));
         prop_assert_eq!(joined(&joined(&a, &b), &c), joined(&a, &joined(&b, &c)));
-        prop_assert_eq!(joined(&a, &a), a.clone());
+        prop_assert_eq!(&joined(&a, &a), &a);
         prop_assert_eq!(joined(&State::empty(), &a), a);
     }
 

@@ -57,7 +57,8 @@ fn headline(plan: &Plan, head: &Head, style: &Style) -> Vec<String> {
     if !head.state.is_empty() {
         about.push(clean(&head.state));
     }
-    let mut lines = vec![Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also(ink::DIM, &about.join(dot.as_str())).end()];
+    let mut lines =
+        vec![Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also(ink::DIM, &about.join(dot.as_str())).end()];
     lines.extend(head.notes.iter().map(|note| style.paint(ink::DIM, &clean(note))));
     lines
 }

@@ -1,6 +1,6 @@
 //! What the tests of the whole program share: a project in a folder of its own, the program as a process, a sandbox.
-#![allow(dead_code, reason = "every test binary uses another part of it")]
-#![allow(clippy::disallowed_methods, reason = "tests touch files and processes")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses another part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests touch files and processes")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -110,7 +110,8 @@ impl Project {
     /// Runs a command with `--json`; returns its document and exit code.
     pub fn json(&self, args: &[&str]) -> (Value, i32) {
         let ran = self.run(&[args, &["--json"]].concat());
-        let document = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}\n{}", ran.stdout, ran.stderr));
+        let document =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}\n{}\n{}", ran.stdout, ran.stderr));
         (document, ran.code)
     }
 
@@ -175,6 +176,11 @@ impl Ran {
         }
     }
 
+    /// Standard error as one line: what was wrapped is whole again.
+    pub fn flat(&self) -> String {
+        self.stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The whole run in one text; durations, ids and ports are made stable.
     pub fn transcript(&self) -> String {
         let mut text = self.stdout.clone();
@@ -200,7 +206,11 @@ pub fn stable(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
         let mut line = line.trim_end().to_owned();
-        for (mark, allowed, put) in [("fp:", "0123456789abcdef", "fp:······"), ("cn-", "0123456789abcdef-", "cn-…"), ("127.0.0.1:", "0123456789", "127.0.0.1:PORT")] {
+        for (mark, allowed, put) in [
+            ("fp:", "0123456789abcdef", "fp:······"),
+            ("cn-", "0123456789abcdef-", "cn-…"),
+            ("127.0.0.1:", "0123456789", "127.0.0.1:PORT"),
+        ] {
             let mut from = 0;
             while let Some(at) = line[from..].find(mark).map(|n| n + from) {
                 let end = line[at + mark.len()..].find(|c| !allowed.contains(c)).map_or(line.len(), |n| at + mark.len() + n);
@@ -208,7 +218,8 @@ pub fn stable(text: &str) -> String {
                 from = at + put.len();
             }
         }
-        let words: Vec<String> = line.split(' ').map(|word| if is_duration(word) { "TIME".to_owned() } else { word.to_owned() }).collect();
+        let words: Vec<String> =
+            line.split(' ').map(|word| if is_duration(word) { "TIME".to_owned() } else { word.to_owned() }).collect();
         out.push_str(&words.join(" "));
         out.push('\n');
     }
@@ -270,7 +281,8 @@ impl Server {
 
     /// The requests that arrived since the last look, `METHOD path`.
     pub fn lines(&self) -> Vec<String> {
-        let lines = self.requests().into_iter().map(|r| stable(&format!("{} {}", r.method, r.path)).trim_end().to_owned()).collect();
+        let lines =
+            self.requests().into_iter().map(|r| stable(&format!("{} {}", r.method, r.path)).trim_end().to_owned()).collect();
         self.clear_requests();
         lines
     }
@@ -291,7 +303,9 @@ impl std::ops::Deref for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.sandbox.take();
-        drop(self.stop.take().map(|stop| stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
         drop(self.thread.take().map(std::thread::JoinHandle::join));
     }
 }
