@@ -137,6 +137,23 @@ impl Value {
         *place = new;
     }
 
+    /// Takes the value at a path of keys out, together with the maps that are empty then.
+    pub fn take(&mut self, path: &FieldPath) -> Option<Self> {
+        fn take(value: &mut Value, steps: &[Step]) -> Option<Value> {
+            let (Value::Map(map), Some((Step::Key(key), rest))) = (value, steps.split_first()) else { return None };
+            if rest.is_empty() {
+                return map.shift_remove(key);
+            }
+            let inner = map.get_mut(key)?;
+            let taken = take(inner, rest);
+            if inner.as_map().is_some_and(Map::is_empty) {
+                map.shift_remove(key);
+            }
+            taken
+        }
+        take(self, path.steps())
+    }
+
     /// A text that is equal for equal values and different for different ones: keys sorted, numbers by value, secrets
     /// in the clear. For digests only.
     #[must_use]
@@ -267,6 +284,14 @@ mod tests {
         spec.put(&FieldPath::parse("fields.API_KEY"), Value::Secret(Secret::new("k")));
         assert!(spec.has_secret());
         assert_eq!(spec.at(&FieldPath::parse("fields.API_KEY")).and_then(Value::expose_str), Some("k"));
+    }
+
+    #[test]
+    fn taking_out_leaves_no_empty_maps() {
+        let mut body = value(json!({"name": "n", "metadata": {"displayName": "D"}}));
+        assert_eq!(body.take(&FieldPath::parse("metadata.displayName")), Some("D".into()));
+        assert_eq!(body, value(json!({"name": "n"})));
+        assert_eq!(body.take(&FieldPath::parse("metadata.displayName")), None);
     }
 
     #[test]

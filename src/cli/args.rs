@@ -154,6 +154,9 @@ pub struct Planning {
     /// Refuse if more connections of a target would be changed: a number, or a share such as 30%
     #[arg(long, value_name = "N|P%")]
     pub max_updates: Option<String>,
+    /// Refuse if more connections of a target would be deleted: a number, or a share; 30% otherwise
+    #[arg(long, value_name = "N|P%")]
+    pub max_deletes: Option<String>,
     /// Accept that a target's address differs from the one in the state
     #[arg(long)]
     pub accept_target_change: bool,

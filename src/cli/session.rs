@@ -259,6 +259,11 @@ fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic
             text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-updates takes {wanted}")))?;
         safety.max_updates = Some(threshold);
     }
+    if let Some(text) = &planning.max_deletes {
+        let threshold =
+            text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-deletes takes {wanted}")))?;
+        safety.max_deletes = Some(threshold);
+    }
     Ok(safety)
 }
 

@@ -87,7 +87,22 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
             running.push(one(run, plan, n));
         }
         if running.is_empty() {
-            break;
+            // Deletes run last, and not at all if something failed: what depends on what may no longer be as planned.
+            let failed = endings.values().any(|ending| !ending.is_done());
+            match queue.start_deletes(run.lanes) {
+                Deletes::None => break,
+                Deletes::Ready if stopped == Stop::No && !failed => continue,
+                Deletes::Ready => {
+                    for n in queue.drop_waiting() {
+                        let ending = Ending::Skipped("deletes are not started after a failure".to_owned());
+                        report_end(run, &plan.changes[n], &ending, std::time::Duration::ZERO);
+                        if stopped == Stop::No {
+                            endings.insert(n, ending);
+                        }
+                    }
+                    break;
+                }
+            }
         }
         tokio::select! {
             biased;
@@ -155,12 +170,23 @@ struct Queue<'p> {
     waiting: BTreeMap<usize, usize>,
     dependents: BTreeMap<usize, Vec<usize>>,
     in_flight: BTreeSet<usize>,
+    /// Not queued yet: they wait for everything else.
+    deletes: Vec<usize>,
+}
+
+/// Is there a delete left?
+enum Deletes {
+    /// No.
+    None,
+    /// Yes, and it is their turn.
+    Ready,
 }
 
 impl<'p> Queue<'p> {
     fn new(plan: &'p Plan, lanes: &Lanes) -> Self {
-        let nodes: Vec<usize> = (0..plan.changes.len()).filter(|n| plan.changes[*n].action.is_change()).collect();
-        let position: BTreeMap<&Address, usize> = nodes.iter().map(|n| (&plan.changes[*n].address, *n)).collect();
+        let (deletes, nodes): (Vec<usize>, Vec<usize>) = (0..plan.changes.len())
+            .filter(|n| plan.changes[*n].action.is_change())
+            .partition(|n| plan.changes[*n].action == Action::Delete);
         let mut queue = Self {
             plan,
             ready: BTreeMap::new(),
@@ -168,24 +194,53 @@ impl<'p> Queue<'p> {
             waiting: BTreeMap::new(),
             dependents: BTreeMap::new(),
             in_flight: BTreeSet::new(),
+            deletes,
         };
+        queue.add(&nodes, lanes, false);
+        queue
+    }
+
+    /// Queues changes, dependencies first, or dependents first for deletes.
+    fn add(&mut self, nodes: &[usize], lanes: &Lanes, reverse: bool) {
+        let plan = self.plan;
+        let position: BTreeMap<&Address, usize> = nodes.iter().map(|n| (&plan.changes[*n].address, *n)).collect();
+        let mut before: BTreeMap<usize, BTreeSet<usize>> = nodes.iter().map(|n| (*n, BTreeSet::new())).collect();
         for n in nodes {
+            for other in plan.changes[*n].depends_on.iter().filter_map(|d| position.get(d)).filter(|other| *other != n) {
+                let (first, then) = if reverse { (n, other) } else { (other, n) };
+                before.entry(*then).or_default().insert(*first);
+            }
+        }
+        for (n, before) in before {
             let change = &plan.changes[n];
             let target = change.address.target();
             // A few more changes than requests, so that waiting for the disk does not leave a place empty.
-            queue.places.entry(target).or_insert_with(|| lanes.get(target).map_or(16, |lane| lane.parallelism * 2));
-            let before: BTreeSet<usize> =
-                change.depends_on.iter().filter_map(|d| position.get(d)).copied().filter(|d| *d != n).collect();
+            self.places.entry(target).or_insert_with(|| lanes.get(target).map_or(16, |lane| lane.parallelism * 2));
             for dependency in &before {
-                queue.dependents.entry(*dependency).or_default().push(n);
+                self.dependents.entry(*dependency).or_default().push(n);
             }
             if before.is_empty() {
-                queue.ready.entry(target).or_default().push_back(n);
+                self.ready.entry(target).or_default().push_back(n);
             } else {
-                queue.waiting.insert(n, before.len());
+                self.waiting.insert(n, before.len());
             }
         }
-        queue
+    }
+
+    /// Queues the deletes, if there are any.
+    fn start_deletes(&mut self, lanes: &Lanes) -> Deletes {
+        let deletes = std::mem::take(&mut self.deletes);
+        if deletes.is_empty() {
+            return Deletes::None;
+        }
+        self.add(&deletes, lanes, true);
+        Deletes::Ready
+    }
+
+    /// Takes everything out that has not begun.
+    fn drop_waiting(&mut self) -> Vec<usize> {
+        let ready = std::mem::take(&mut self.ready).into_values().flatten();
+        ready.chain(std::mem::take(&mut self.waiting).into_keys()).collect()
     }
 
     fn next(&mut self) -> Option<usize> {

@@ -1,6 +1,8 @@
 //! A lane: one target's requests. Bounded in flight, paced together, repeated where that is safe.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,8 +11,9 @@ use tokio::sync::Semaphore;
 use super::event::{Event, Report};
 use crate::io::clock;
 use crate::io::http::{HttpClient, SendError, SendErrorKind};
+use crate::plan::observed::LiveList;
 use crate::platform::exchange::{self, ApiError, Failure, RequestSpec};
-use crate::platform::model::{Definition, ErrorClass};
+use crate::platform::model::{Collection, Definition, ErrorClass};
 
 /// How often and how long a request is repeated.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,9 @@ pub struct Lane {
     places: Semaphore,
     pace: RefCell<Pace>,
     sent: Cell<u64>,
+    known: Cell<usize>,
+    lists_started: Cell<u64>,
+    lists: tokio::sync::Mutex<BTreeMap<String, (u64, Rc<LiveList>)>>,
 }
 
 impl std::fmt::Debug for Lane {
@@ -89,6 +95,12 @@ pub enum CallFailure {
 }
 
 impl CallError {
+    /// Did the API say that it has no such address or method?
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.is_not_found() || matches!(&self.cause, CallFailure::Api(e) if e.status == 405)
+    }
+
     /// Did the API say that there is no such object?
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -117,6 +129,9 @@ impl Lane {
             places: Semaphore::new(parallelism),
             pace: RefCell::new(Pace::default()),
             sent: Cell::new(0),
+            known: Cell::new(0),
+            lists_started: Cell::new(0),
+            lists: tokio::sync::Mutex::default(),
         }
     }
 
@@ -132,10 +147,46 @@ impl Lane {
         self.client.timeout()
     }
 
+    /// So many objects are known to be there.
+    pub fn expect(&self, known: usize) {
+        self.known.set(self.known.get().max(known));
+    }
+
+    /// How many objects are known to be there.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.known.get()
+    }
+
     /// Requests sent so far.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.sent.get()
+    }
+
+    /// A list whose request leaves after this call: for APIs without a read of single objects. All who wait while one
+    /// list is on its way share the next one, so that many writes do not cost as many lists.
+    ///
+    /// # Errors
+    /// The request that failed for good.
+    pub async fn list_after_now(
+        &self,
+        name: &str,
+        collection: &Collection,
+        report: &dyn Report,
+    ) -> Result<Rc<LiveList>, CallError> {
+        let ticket = self.lists_started.get();
+        let mut lists = self.lists.lock().await;
+        if let Some((number, list)) = lists.get(name)
+            && *number > ticket
+        {
+            return Ok(Rc::clone(list));
+        }
+        let number = self.lists_started.get() + 1;
+        self.lists_started.set(number);
+        let list = Rc::new(LiveList::new(collection, super::refresh::list(self, collection, report).await?));
+        lists.insert(name.to_owned(), (number, Rc::clone(&list)));
+        Ok(list)
     }
 
     /// Sends a request until it succeeds, fails for good, or may not be repeated.

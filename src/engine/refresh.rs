@@ -27,6 +27,8 @@ pub async fn refresh(world: &World<'_>, lanes: &Lanes, redactor: &Redactor, repo
         let lane = lanes.get(target)?;
         let collection = lane.definition.collections.get(name)?;
         report.event(&Event::Listing { target: target.clone() });
+        let known = world.state.records().filter(|r| r.address.target() == target).count();
+        lane.expect(known);
         Some(async move { (lane, name, collection, list(lane, collection, report).await) })
     });
     for (lane, name, collection, result) in join_all(lists).await {
@@ -87,12 +89,12 @@ fn explained(world: &World<'_>, lane: &Lane, error: &CallError, purpose: Purpose
     Some(explain(lane, target, error, purpose, redactor))
 }
 
-/// Lists a collection to its end.
+/// Lists a collection to its end. Where the API has only a limit, a known larger number is asked for at once.
 ///
 /// # Errors
 /// The request that failed for good.
 pub async fn list(lane: &Lane, collection: &Collection, report: &dyn Report) -> Result<Listing, CallError> {
-    let mut lister = Lister::new(collection, lane.list_limit);
+    let mut lister = Lister::new(collection, lane.list_limit, lane.expected());
     loop {
         let request = lister.request();
         let json = lane.call(&request, report).await?;

@@ -1,5 +1,6 @@
 //! One change, from intent to record.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::apply::Run;
@@ -15,12 +16,11 @@ use crate::path::FieldPath;
 use crate::plan::confirm::{self, Finding, SPEC, Written, spec_digest};
 use crate::plan::diff::{self, Live, Subject};
 use crate::plan::model::{Action, Basis, Change};
-use crate::plan::observed::Detail;
-use crate::plan::planner::{Rules, basis};
+use crate::plan::planner::{Rules, basis, live_object};
 use crate::plan::unit::{Content, units};
 use crate::plan::{body, unit};
 use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
-use crate::platform::model::Semantics;
+use crate::platform::model::{Delete, Kind, Semantics};
 use crate::platform::object::{Object, natural_key, with_id};
 use crate::state::{Entry, Intent, Record, Tombstone};
 use crate::value::Value;
@@ -30,12 +30,16 @@ pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
     if change.action == Action::Forget {
         return forget(run, change).await;
     }
+    if change.action == Action::Delete {
+        return delete(run, change).await.unwrap_or_else(|ending| *ending);
+    }
     let Some(step) = Step::new(run, change) else {
         return Ending::Failed(Diagnostic::error(codes::INTERNAL, format!("`{}` has no rules to be applied by", change.address)));
     };
     let result = match change.action {
         Action::Create => step.create().await,
         Action::Update | Action::Rotate => step.update().await,
+        Action::Replace => step.replace().await,
         Action::Adopt | Action::Move => step.take_over().await,
         _ => Ok(Ending::Skipped("nothing to do".to_owned())),
     };
@@ -62,6 +66,80 @@ async fn forget(run: &Run<'_>, change: &Change) -> Ending {
         Ok(()) => Ending::Done { id: None, warnings: Vec::new() },
         Err(error) => Ending::Failed(error.diagnostic()),
     }
+}
+
+/// Deletes what only the record speaks of.
+async fn delete(run: &Run<'_>, change: &Change) -> Early<Ending> {
+    let world = &run.world;
+    let target = change.address.target();
+    let bug = || {
+        Box::new(Ending::Failed(Diagnostic::error(
+            codes::INTERNAL,
+            format!("`{}` has no rules to be deleted by", change.address),
+        )))
+    };
+    let record = world.state.record(&change.address).ok_or_else(bug)?;
+    let lane = run.lanes.get(target).ok_or_else(bug)?;
+    let settings = world.project.targets.get(target).ok_or_else(bug)?;
+    let kind = lane.definition.kinds.get(&record.kind).ok_or_else(bug)?;
+    delete_object(run, lane, settings, kind, record).await?;
+    Ok(Ending::Done { id: None, warnings: Vec::new() })
+}
+
+/// One delete, from intent to tombstone. An object that is gone already is as good as deleted.
+async fn delete_object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &Kind, record: &Record) -> Early<()> {
+    let Delete::By(verb) = &kind.delete else {
+        return failed(Diagnostic::error(codes::UNDELETABLE, format!("the API cannot delete `{}`", record.address)));
+    };
+    let op = next_op(run);
+    let intent = Intent {
+        op: op.clone(),
+        address: record.address.clone(),
+        verb: "delete".to_owned(),
+        name: record.name.clone(),
+        base: run.world.state.rev(&record.address),
+        run: run.run.to_owned(),
+        at: clock::now_text(),
+        until: Some(deadline(lane)),
+        late: false,
+        fp: BTreeMap::new(),
+        extra: serde_json::Map::new(),
+    };
+    match run.committer.announce(intent.clone()).await {
+        Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed)?,
+        Err(error) => return failed(error.diagnostic()),
+    }
+    let path = with_id(&verb.path, &record.id);
+    let request = RequestSpec { method: verb.method, path, query: Vec::new(), body: None, idempotent: true };
+    if let Err(error) = lane.call(&request, run.report).await
+        && !error.is_not_found()
+    {
+        let void = Entry::Void { op, why: "failed".to_owned() };
+        if let Err(error) = run.committer.commit(vec![void]).await {
+            run.shared.trouble.borrow_mut().push(error.diagnostic());
+        }
+        let subject = record.address.to_string();
+        let diagnostic = explain(lane, target, &error, Purpose::Write(&subject), run.redactor).about(&record.address);
+        return Err(Box::new(if error.may_have_happened { Ending::Unknown(diagnostic) } else { Ending::Failed(diagnostic) }));
+    }
+    let gone = Entry::Tombstone(Tombstone {
+        address: record.address.clone(),
+        id: record.id.clone(),
+        rev: run.world.state.rev(&record.address) + 1,
+        op,
+        at: clock::now_text(),
+        extra: serde_json::Map::new(),
+    });
+    run.committer.commit(vec![gone]).await.map_err(|error| {
+        Box::new(Ending::Unknown(
+            error.diagnostic().note(format!("`{}` is deleted at the API and still in the state", record.address)),
+        ))
+    })
+}
+
+/// Seconds since 1970 after which a request that is sent now is certainly over.
+fn deadline(lane: &Lane) -> i64 {
+    clock::now().as_second() + i64::try_from(lane.timeout().as_secs()).unwrap_or(0) + 5
 }
 
 fn tombstone(run: &Run<'_>, record: &Record, why: &str) -> Entry {
@@ -98,6 +176,8 @@ struct Step<'s, 'r> {
     lane: &'r Lane,
     op: String,
     subject: String,
+    /// Revisions that this very change has added: a replacement deletes before it creates.
+    added: Cell<u64>,
 }
 
 impl<'s, 'r> Step<'s, 'r> {
@@ -114,7 +194,7 @@ impl<'s, 'r> Step<'s, 'r> {
             }
         });
         let subject = change.address.to_string();
-        Some(Self { run, change, connection, rules, target: rules.target, lane, op: next_op(run), subject })
+        Some(Self { run, change, connection, rules, target: rules.target, lane, op: next_op(run), subject, added: Cell::new(0) })
     }
 
     fn address(&self) -> &crate::address::Address {
@@ -133,7 +213,6 @@ impl<'s, 'r> Step<'s, 'r> {
 
     /// Announces the request. From here on, whatever happens, the object can be found again.
     async fn announce(&self, verb: &str) -> Early<()> {
-        let until = clock::now().as_second() + i64::try_from(self.lane.timeout().as_secs()).unwrap_or(0) + 5;
         let mut extra = serde_json::Map::new();
         extra.insert(SPEC.to_owned(), spec_digest(&self.connection).into());
         let intent = Intent {
@@ -141,10 +220,10 @@ impl<'s, 'r> Step<'s, 'r> {
             address: self.address().clone(),
             verb: verb.to_owned(),
             name: self.change.name.clone(),
-            base: self.run.world.state.rev(self.address()),
+            base: self.run.world.state.rev(self.address()) + self.added.get(),
             run: self.run.run.to_owned(),
             at: clock::now_text(),
-            until: Some(until),
+            until: Some(deadline(self.lane)),
             late: false,
             fp: self.fingerprints(),
             extra,
@@ -208,8 +287,8 @@ impl<'s, 'r> Step<'s, 'r> {
         };
         self.announce("create").await?;
         let answer = match self.lane.call(&request, self.run.report).await {
-            Ok(json) => match json_at(&json, &verb.item).and_then(|json| Object::from_json(self.rules.collection, json)) {
-                Some(object) => object,
+            Ok(json) => match Object::from_create(self.rules.collection, verb, &json) {
+                Some(object) => object.as_written(self.rules.kind),
                 None => self.find_created(&unexpected(no_id(&self.rules.collection.id), request.line())).await?,
             },
             Err(error) if !error.may_have_happened => {
@@ -220,6 +299,20 @@ impl<'s, 'r> Step<'s, 'r> {
         };
         self.run.shared.ids.borrow_mut().insert(self.address().clone(), answer.id.clone());
         self.settle(&answer.id, None, Some(&answer), &[], true).await
+    }
+
+    /// Deletes the object and makes it anew.
+    async fn replace(&self) -> Early<Ending> {
+        self.nothing_pending()?;
+        let Some(record) = self.prior() else {
+            return failed(Diagnostic::error(
+                codes::INTERNAL,
+                format!("`{}` is to be replaced and has no record", self.address()),
+            ));
+        };
+        delete_object(self.run, self.lane, self.target, self.rules.kind, record).await?;
+        self.added.set(1);
+        self.create().await
     }
 
     /// The answer to a create was lost or unreadable: was it made? The list tells.
@@ -238,7 +331,7 @@ impl<'s, 'r> Step<'s, 'r> {
         let mut found = listing.objects.into_iter().filter(|o| key.is_some() && o.natural_key(self.rules.collection) == key);
         match (found.next(), found.next()) {
             // The plan saw no object of this name in a complete list, so this one came with our request.
-            (Some(object), None) => Ok(object),
+            (Some(object), None) => Ok(object.as_written(self.rules.kind)),
             (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
             (None, _) if answered && listing.complete == crate::platform::object::Completeness::Certain => {
                 self.void("refused, and not in the list").await;
@@ -268,21 +361,12 @@ impl<'s, 'r> Step<'s, 'r> {
             rewrite_secrets: self.run.world.options.rewrite_secrets,
         });
         let writes = comparison.writes();
-        let Ok(choice) = body::choose(self.rules.kind, &self.connection, &writes, fresh.as_ref().map(|o| &o.body)) else {
+        let Ok(choices) = body::choices(self.rules.kind, &self.connection, &writes, fresh.as_ref().map(|o| &o.body)) else {
             return failed(self.stale());
         };
-        let (item, all) = (choice.verb.item.clone(), choice.verb.semantics == Semantics::Replace);
-        let request = RequestSpec {
-            method: choice.verb.method,
-            path: with_id(&choice.verb.path, id),
-            query: Vec::new(),
-            body: Some(choice.body),
-            // The same fields to the same values: sending it twice has the effect of once.
-            idempotent: true,
-        };
         self.announce("update").await?;
-        let answer = match self.lane.call(&request, self.run.report).await {
-            Ok(json) => json_at(&json, &item).and_then(|json| Object::from_json(self.rules.collection, json)),
+        let (answer, all) = match self.try_each(id, choices).await {
+            Ok(answered) => answered,
             Err(error) => {
                 // The next plan compares with the live object whatever became of this one, so nothing is lost.
                 self.void("failed").await;
@@ -298,13 +382,50 @@ impl<'s, 'r> Step<'s, 'r> {
         self.settle(id, fresh.as_ref(), answer.as_ref(), &writes, all).await
     }
 
-    /// The object as it is now; `None` where the API has no read of single objects.
-    async fn fresh(&self, id: &str) -> Early<Option<Object>> {
-        if self.rules.collection.read.is_none() {
-            let list = self.run.world.observed.list(self.address().target(), &self.rules.kind.collection);
-            return Ok(list.and_then(|list| list.object(id)).cloned());
+    /// Sends the first of the verbs that this deployment has. Returns the object in the answer, and whether everything
+    /// was sent.
+    async fn try_each(&self, id: &str, choices: Vec<body::Choice<'_>>) -> Result<(Option<Object>, bool), CallError> {
+        let mut last = None;
+        for choice in choices {
+            let request = RequestSpec {
+                method: choice.verb.method,
+                path: with_id(&choice.verb.path, id),
+                query: Vec::new(),
+                body: Some(choice.body),
+                // The same fields to the same values: sending it twice has the effect of once.
+                idempotent: true,
+            };
+            match self.lane.call(&request, self.run.report).await {
+                Ok(json) => {
+                    let item = json_at(&json, &choice.verb.item);
+                    let answer = item.and_then(|json| Object::from_json(self.rules.collection, json));
+                    return Ok((answer.map(|a| a.as_written(self.rules.kind)), choice.verb.semantics != Semantics::Merge));
+                }
+                // The object was read a moment ago, so what is not found is the verb.
+                Err(error) if choice.verb.may_be_missing && error.is_missing() => last = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        match read(self.lane, self.rules.collection, id, self.run.report).await {
+        Err(last.unwrap_or_else(|| unexpected(no_id(&self.rules.collection.id), String::new())))
+    }
+
+    /// One object now: by its own read, or out of the list where the API has none.
+    async fn read_one(&self, id: &str) -> Result<Option<Object>, CallError> {
+        let object = if self.rules.collection.read.is_some() {
+            read(self.lane, self.rules.collection, id, self.run.report).await?
+        } else {
+            self.lane
+                .list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report)
+                .await?
+                .object(id)
+                .cloned()
+        };
+        Ok(object.map(|o| o.as_written(self.rules.kind)))
+    }
+
+    /// The object as it is now.
+    async fn fresh(&self, id: &str) -> Early<Option<Object>> {
+        match self.read_one(id).await {
             Ok(Some(object)) => Ok(Some(object)),
             Ok(None) => failed(
                 Diagnostic::error(codes::GONE, format!("`{}` is gone: the API has no `{id}` any more", self.address()))
@@ -326,14 +447,9 @@ impl<'s, 'r> Step<'s, 'r> {
     async fn take_over(&self) -> Early<Ending> {
         let Some(id) = self.change.id.clone() else { return failed(self.stale()) };
         let target = self.address().target();
-        let observed = match self.run.world.observed.detail(target, &self.rules.kind.collection, &id) {
-            Some(Detail::Object(object)) => Some(object),
-            _ if self.rules.collection.read.is_none() => {
-                self.run.world.observed.list(target, &self.rules.kind.collection).and_then(|list| list.object(&id))
-            }
-            _ => None,
-        };
-        self.commit(&id, None, None, observed, &[], false).await
+        let list = self.run.world.observed.list(target, &self.rules.kind.collection);
+        let observed = list.and_then(|list| live_object(&self.run.world, self.rules, target, list, &id));
+        self.commit(&id, None, None, observed.as_deref(), &[], false).await
     }
 
     /// After a write: read back, record.
@@ -347,7 +463,7 @@ impl<'s, 'r> Step<'s, 'r> {
     ) -> Early<Ending> {
         // The write is done and must be recorded, whatever becomes of this read; what it cannot prove, the next plan
         // reads.
-        let read_back = read(self.lane, self.rules.collection, id, self.run.report).await.unwrap_or_default();
+        let read_back = self.read_one(id).await.unwrap_or_default();
         self.commit(id, before, answer, read_back.as_ref(), writes, all).await
     }
 
@@ -373,7 +489,7 @@ impl<'s, 'r> Step<'s, 'r> {
                 answer,
                 read_back,
                 prior: self.prior().filter(|_| !self.change.adopts),
-                rev: world.state.rev(self.address()) + 1,
+                rev: world.state.rev(self.address()) + self.added.get() + 1,
                 announced,
                 writes,
                 sent_all,

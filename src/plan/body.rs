@@ -37,7 +37,7 @@ impl Choice<'_> {
         Outline {
             method: self.verb.method,
             path: with_id(&self.verb.path, id),
-            full: self.verb.semantics == Semantics::Replace,
+            full: self.verb.semantics != Semantics::Merge,
             resends: self.resends.clone(),
         }
     }
@@ -62,7 +62,20 @@ pub fn choose<'k>(
     writes: &[FieldPath],
     live: Option<&Value>,
 ) -> Result<Choice<'k>, Uncovered> {
-    let mut best: Option<(usize, Choice<'k>)> = None;
+    choices(kind, connection, writes, live).map(|mut all| all.swap_remove(0))
+}
+
+/// All verbs that cover `writes`, the one that needs the fewest secrets first. Never empty.
+///
+/// # Errors
+/// If no single verb covers them.
+pub fn choices<'k>(
+    kind: &'k Kind,
+    connection: &Connection,
+    writes: &[FieldPath],
+    live: Option<&Value>,
+) -> Result<Vec<Choice<'k>>, Uncovered> {
+    let mut all: Vec<(usize, Choice<'k>)> = Vec::new();
     let mut loses = Vec::new();
     for verb in &kind.update {
         if !writes.iter().all(|path| covers(verb, kind, path, connection, live)) {
@@ -70,7 +83,7 @@ pub fn choose<'k>(
         }
         let body = match verb.semantics {
             Semantics::Merge => partial(kind, connection, writes, live),
-            Semantics::Replace => match full(kind, connection, live) {
+            Semantics::Replace | Semantics::Upsert => match full(kind, connection, live) {
                 Ok(body) => body,
                 Err(lost) => {
                     loses = lost;
@@ -84,18 +97,30 @@ pub fn choose<'k>(
         let carried = secrets_in(kind, &body);
         let cost = carried.len();
         let resends = carried.into_iter().filter(|path| !writes.iter().any(|w| path.starts_with(w))).collect();
-        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, Choice { verb, body, resends }));
+        let body = renamed(body, verb);
+        all.push((cost, Choice { verb, body, resends }));
+    }
+    // Stable: of verbs that need equally many secrets, the first of the definition stays first.
+    all.sort_by_key(|(cost, _)| *cost);
+    if !all.is_empty() {
+        return Ok(all.into_iter().map(|(_, choice)| choice).collect());
+    }
+    let alone = |path: &&FieldPath| !kind.update.iter().any(|verb| covers(verb, kind, path, connection, live));
+    let mut fields: Vec<FieldPath> = writes.iter().filter(alone).cloned().collect();
+    if fields.is_empty() {
+        fields = writes.to_vec();
+    }
+    Err(Uncovered { fields, loses })
+}
+
+/// A body with the fields where this verb takes them.
+fn renamed(mut body: Value, verb: &Update) -> Value {
+    for (from, to) in &verb.writes_as {
+        if let Some(value) = body.take(&FieldPath::parse(from)) {
+            body.put(&FieldPath::parse(to), value);
         }
     }
-    best.map(|(_, choice)| choice).ok_or_else(|| {
-        let alone = |path: &&FieldPath| !kind.update.iter().any(|verb| covers(verb, kind, path, connection, live));
-        let mut fields: Vec<FieldPath> = writes.iter().filter(alone).cloned().collect();
-        if fields.is_empty() {
-            fields = writes.to_vec();
-        }
-        Uncovered { fields, loses }
-    })
+    body
 }
 
 /// The API's rule behind a blocked change, in words.
@@ -125,7 +150,7 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
     };
     match kind.delete {
         Delete::None => format!("{can}; and the API has no DELETE, so it cannot be replaced either"),
-        Delete::By(_) => can,
+        Delete::By(_) => format!("{can}; it could be deleted and made anew: lifecycle: {{ replace: true }}"),
     }
 }
 

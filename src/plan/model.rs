@@ -55,6 +55,10 @@ pub enum Action {
     Update,
     /// Only secrets are changed.
     Rotate,
+    /// The object is deleted and made anew.
+    Replace,
+    /// The object is deleted.
+    Delete,
     /// A live object with our name is taken into the state; nothing is written to the API.
     Adopt,
     /// The record gets a new address; nothing is written to the API.
@@ -77,6 +81,8 @@ impl Action {
             Self::Create => "create",
             Self::Update => "update",
             Self::Rotate => "rotate",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
             Self::Adopt => "adopt",
             Self::Move => "move",
             Self::Blocked => "blocked",
@@ -89,7 +95,7 @@ impl Action {
     /// Does it change something at the API?
     #[must_use]
     pub fn writes(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Rotate)
+        matches!(self, Self::Create | Self::Update | Self::Rotate | Self::Replace | Self::Delete)
     }
 
     /// Does `apply` have anything to do for it, at the API or in the state?
@@ -336,6 +342,8 @@ impl Plan {
                 Action::Create => &mut summary.create,
                 Action::Update => &mut summary.update,
                 Action::Rotate => &mut summary.rotate,
+                Action::Replace => &mut summary.replace,
+                Action::Delete => &mut summary.delete,
                 Action::Adopt => &mut summary.adopt,
                 Action::Move => &mut summary.moved,
                 Action::Blocked => &mut summary.blocked,

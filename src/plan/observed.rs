@@ -38,15 +38,7 @@ pub enum Detail {
 impl Observed {
     /// Adds a list.
     pub fn add_list(&mut self, target: &str, name: &str, collection: &Collection, listing: Listing) {
-        let mut list =
-            LiveList { objects: listing.objects, by_id: BTreeMap::new(), by_name: BTreeMap::new(), complete: listing.complete };
-        for (n, object) in list.objects.iter().enumerate() {
-            list.by_id.insert(object.id.clone(), n);
-            if let Some(key) = object.natural_key(collection) {
-                list.by_name.entry(key).or_default().push(n);
-            }
-        }
-        self.lists.insert((target.to_owned(), name.to_owned()), list);
+        self.lists.insert((target.to_owned(), name.to_owned()), LiveList::new(collection, listing));
     }
 
     /// Adds the answer to a read.
@@ -68,6 +60,20 @@ impl Observed {
 }
 
 impl LiveList {
+    /// Indexes a list.
+    #[must_use]
+    pub fn new(collection: &Collection, listing: Listing) -> Self {
+        let mut list =
+            Self { objects: listing.objects, by_id: BTreeMap::new(), by_name: BTreeMap::new(), complete: listing.complete };
+        for (n, object) in list.objects.iter().enumerate() {
+            list.by_id.insert(object.id.clone(), n);
+            if let Some(key) = object.natural_key(collection) {
+                list.by_name.entry(key).or_default().push(n);
+            }
+        }
+        list
+    }
+
     /// The listed object of an id.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&Object> {

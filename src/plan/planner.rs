@@ -1,11 +1,12 @@
 //! `plan(desired, observed, recorded, options) → Plan + diagnostics`: pure, deterministic, total.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::body;
 use super::diff::{self, Live, Subject};
-use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side};
+use super::model::{Action, Basis, Change, Outline, Plan, PlanTarget, Reason, Refresh, Side};
 use super::observed::{Detail, LiveList, Located, Observed, locate};
 use super::order::topological;
 use super::select::Selector;
@@ -17,8 +18,8 @@ use crate::config::spec::span_of;
 use crate::config::template::Reference;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::path::FieldPath;
-use crate::platform::model::{Collection, Definition, Delete, Kind};
-use crate::platform::object::{Completeness, Object};
+use crate::platform::model::{Collection, Definition, Delete, DeleteRequest, Kind};
+use crate::platform::object::{Completeness, Object, with_id};
 use crate::state::{Fingerprinter, Record, State, digest};
 use crate::value::Value;
 
@@ -164,7 +165,7 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
             changes.push(change);
         }
     }
-    changes.extend(leftovers(world));
+    changes.extend(leftovers(world, &mut found));
     let mut names: Vec<&str> = world.project.targets.keys().map(String::as_str).collect();
     names.retain(|name| changes.iter().any(|c| c.address.target() == *name));
     let targets = names
@@ -234,6 +235,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         return None;
     }
     let object = id.as_deref().and_then(|id| live_object(world, rules, target, list, id));
+    let object = object.as_deref();
     let trusted_record = record.filter(|r| !by_name && Some(&r.id) == id.as_ref());
     let live = match (&id, object) {
         (None, _) => Live::Absent,
@@ -301,6 +303,24 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                 change.action = if only_secrets { Action::Rotate } else { Action::Update };
                 change.request = Some(choice.outline(id));
             }
+            Err(_) if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) => {
+                if connection.lifecycle.prevent_destroy || trusted_record.is_some_and(|r| r.guards.contains("prevent_destroy")) {
+                    found.push(
+                        Diagnostic::error(
+                            codes::PREVENT_DESTROY,
+                            format!(
+                                "`{}` would be deleted and made anew, and is protected by `prevent_destroy`",
+                                connection.address
+                            ),
+                        )
+                        .label(connection.source, "protected")
+                        .help("undo the change that only a replacement can make, or lift the protection first")
+                        .about(&connection.address),
+                    );
+                }
+                change.action = Action::Replace;
+                change.request = Some(body::create_outline(rules.kind));
+            }
             Err(uncovered) => {
                 let reason = blocked(rules.kind, &connection, &uncovered);
                 found.push(unchangeable(&connection, &uncovered, &reason));
@@ -319,12 +339,20 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
 }
 
 /// The object as it was read: in detail, or from the list where the API has no read.
-fn live_object<'w>(world: &World<'w>, rules: Rules<'w>, target: &str, list: &'w LiveList, id: &str) -> Option<&'w Object> {
-    match world.observed.detail(target, &rules.kind.collection, id) {
-        Some(Detail::Object(object)) => Some(object),
-        _ if rules.collection.read.is_none() => list.object(id),
-        _ => None,
-    }
+#[must_use]
+pub fn live_object<'w>(
+    world: &World<'w>,
+    rules: Rules<'w>,
+    target: &str,
+    list: &'w LiveList,
+    id: &str,
+) -> Option<Cow<'w, Object>> {
+    let object = match world.observed.detail(target, &rules.kind.collection, id) {
+        Some(Detail::Object(object)) => object,
+        _ if rules.collection.read.is_none() => list.object(id)?,
+        _ => return None,
+    };
+    Some(if rules.kind.reads_elsewhere() { Cow::Owned(object.clone().as_written(rules.kind)) } else { Cow::Borrowed(object) })
 }
 
 /// What a write will rest on.
@@ -337,7 +365,7 @@ pub fn basis(object: &Object) -> Basis {
 }
 
 /// Records that no connection speaks for.
-fn leftovers(world: &World<'_>) -> Vec<Change> {
+fn leftovers(world: &World<'_>, found: &mut Diagnostics) -> Vec<Change> {
     let declared: BTreeSet<&Address> = world.desired.connections.iter().map(|c| &c.address).collect();
     let moved: BTreeSet<&Address> = world
         .desired
@@ -350,19 +378,41 @@ fn leftovers(world: &World<'_>) -> Vec<Change> {
         .state
         .records()
         .filter(|r| !declared.contains(&r.address) && !moved.contains(&r.address) && world.options.selector.matches(&r.address))
-        .map(|record| leftover(world, record))
+        .map(|record| leftover(world, record, found))
         .collect()
 }
 
-fn leftover(world: &World<'_>, record: &Record) -> Change {
+fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Change {
     let target = record.address.target();
     let definition = world.definitions.get(target);
     let kind = definition.and_then(|d| d.kinds.get(&record.kind));
     let list = kind.and_then(|k| world.observed.list(target, &k.collection));
     let gone = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_none());
-    let can_delete = kind.is_some_and(|k| matches!(k.delete, Delete::By(_)));
+    let delete = kind.and_then(|k| match &k.delete {
+        Delete::By(request) => Some(request),
+        Delete::None => None,
+    });
+    let prune = world.project.targets.get(target).is_some_and(|t| t.prune);
+    // Nothing is deleted on a partial list: what is missing from the files may be missing from our sight, too.
+    let listed = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_some());
+    let guarded = record.guards.contains("prevent_destroy");
+    if let Some(request) = delete
+        && prune
+        && listed
+    {
+        if guarded {
+            found.push(protected(record));
+        } else {
+            return deletion(record, request);
+        }
+    }
+    let can_delete = delete.is_some();
     let text = if gone {
         "in the state, in no file, and gone from the API"
+    } else if guarded && can_delete {
+        "in the state and in no file; it stays, since its record says `prevent_destroy`"
+    } else if can_delete && prune {
+        "in the state and in no file; it stays, since the list does not show it for certain"
     } else if can_delete {
         "in the state and in no file; it stays, since this target has `prune = false`"
     } else if kind.is_some() {
@@ -371,20 +421,29 @@ fn leftover(world: &World<'_>, record: &Record) -> Change {
         "in the state; its target or kind is no longer declared"
     };
     Change {
+        action: if gone { Action::Forget } else { Action::Orphan },
+        reason: Some(Reason {
+            text: text.to_owned(),
+            help: "declare it again, or delete it in the vendor's console: the next apply then forgets it".to_owned(),
+        }),
+        ..bare(record)
+    }
+}
+
+/// A change of something that only the record speaks of.
+fn bare(record: &Record) -> Change {
+    Change {
         address: record.address.clone(),
         kind: record.kind.clone(),
         name: record.name.clone(),
         id: Some(record.id.clone()),
-        action: if gone { Action::Forget } else { Action::Orphan },
+        action: Action::Unchanged,
         adopts: false,
         moved_from: None,
         fields: Vec::new(),
         unchanged_fields: 0,
         request: None,
-        reason: Some(Reason {
-            text: text.to_owned(),
-            help: "declare it again, or delete it in the vendor's console: the next apply then forgets it".to_owned(),
-        }),
+        reason: None,
         depends_on: record.depends_on.iter().cloned().collect(),
         source: None,
         basis: Basis::default(),
@@ -393,6 +452,26 @@ fn leftover(world: &World<'_>, record: &Record) -> Change {
         sensitive: Vec::new(),
         connection: None,
     }
+}
+
+fn deletion(record: &Record, request: &DeleteRequest) -> Change {
+    let path = with_id(&request.path, &record.id);
+    Change {
+        action: Action::Delete,
+        request: Some(Outline { method: request.method, path, full: false, resends: Vec::new() }),
+        reason: Some(Reason { text: "in no file, and this target has `prune = true`".to_owned(), help: String::new() }),
+        ..bare(record)
+    }
+}
+
+fn protected(record: &Record) -> Diagnostic {
+    Diagnostic::error(
+        codes::PREVENT_DESTROY,
+        format!("`{}` is protected by `prevent_destroy` and is in no file any more", record.address),
+    )
+    .note("the protection is kept in the state, so removing the block does not remove it")
+    .help("declare it again; to let it go, declare it without prevent_destroy, apply, and then remove it")
+    .about(&record.address)
 }
 
 fn blocked(kind: &Kind, connection: &Connection, uncovered: &body::Uncovered) -> Reason {

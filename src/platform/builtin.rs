@@ -7,7 +7,11 @@ use super::model::Definition;
 use super::parse;
 
 /// Name and text of every built-in definition.
-pub const ALL: &[(&str, &str)] = &[("koreai", include_str!("../../schemas/platforms/koreai.yaml"))];
+pub const ALL: &[(&str, &str)] = &[
+    ("koreai", include_str!("../../schemas/platforms/koreai.yaml")),
+    ("gateway", include_str!("../../schemas/platforms/gateway.yaml")),
+    ("flashback", include_str!("../../schemas/platforms/flashback.yaml")),
+];
 
 /// The built-in definition of a platform, if there is one.
 ///

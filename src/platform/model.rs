@@ -281,6 +281,17 @@ pub struct Kind {
     pub delete: Delete,
 }
 
+impl Kind {
+    /// Is any field read from elsewhere than where it is written?
+    #[must_use]
+    pub fn reads_elsewhere(&self) -> bool {
+        fn any(fields: &IndexMap<String, Field>) -> bool {
+            fields.values().any(|f| f.read.is_some() || any(&f.fields))
+        }
+        any(&self.fields)
+    }
+}
+
 /// How much a read gives back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -305,6 +316,8 @@ pub struct Field {
     pub required: bool,
     /// Is its value a secret?
     pub secret: SecretRule,
+    /// Where a read has it, from the top of the object, if elsewhere than where it is written.
+    pub read: Option<String>,
     /// What a read gives back for it.
     pub reads_as: ReadsAs,
     /// The accepted values.
@@ -429,6 +442,8 @@ pub struct Create {
     /// Where the object stands in the answer.
     #[serde(default)]
     pub item: String,
+    /// Where the new id stands in that object, if elsewhere than in other answers.
+    pub id: Option<String>,
 }
 
 /// A request that changes an object.
@@ -446,6 +461,12 @@ pub struct Update {
     /// Changes that it cannot make all the same.
     #[serde(default)]
     pub except: Vec<Transition>,
+    /// Fields that it takes under another path than a create does.
+    #[serde(default)]
+    pub writes_as: IndexMap<String, String>,
+    /// Is it missing on some deployments? Then the next verb that covers the change is tried where it is not found.
+    #[serde(default)]
+    pub may_be_missing: bool,
     /// The fields it must be given.
     #[serde(default)]
     pub requires: Requires,
@@ -462,6 +483,8 @@ pub enum Semantics {
     Merge,
     /// It loses them.
     Replace,
+    /// It loses them, and it is the same request that creates the object; its path needs no id.
+    Upsert,
 }
 
 /// The fields that a verb can change: `"*"` or a list of paths.

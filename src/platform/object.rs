@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
-use super::model::{Collection, Paging};
+use super::model::{Collection, Create, Field, Kind, Paging};
+use crate::path::FieldPath;
 use crate::value::Value;
 
 /// One live object, as far as an answer showed it.
@@ -26,6 +27,37 @@ impl Object {
         Some(Self { id, watermark, body: Value::from(json.clone()) })
     }
 
+    /// Takes the object out of the answer to a create, whose id may stand elsewhere.
+    #[must_use]
+    pub fn from_create(collection: &Collection, create: &Create, json: &serde_json::Value) -> Option<Self> {
+        let json = json_at(json, &create.item)?;
+        match &create.id {
+            None => Self::from_json(collection, json),
+            Some(path) => Some(Self { id: scalar(json_at(json, path)?)?, watermark: None, body: Value::Null }),
+        }
+    }
+
+    /// The object with every field where it is written, for kinds whose fields are read from elsewhere.
+    #[must_use]
+    pub fn as_written(mut self, kind: &Kind) -> Self {
+        fn walk(fields: &indexmap::IndexMap<String, Field>, at: &FieldPath, raw: &Value, body: &mut Value) {
+            for (name, field) in fields {
+                let path = at.key(name);
+                if let Some(read) = &field.read
+                    && let Some(value) = raw.at(&FieldPath::parse(read))
+                {
+                    body.put(&path, value.clone());
+                }
+                walk(&field.fields, &path, raw, body);
+            }
+        }
+        if kind.reads_elsewhere() {
+            let raw = self.body.clone();
+            walk(&kind.fields, &FieldPath::root(), &raw, &mut self.body);
+        }
+        self
+    }
+
     /// The natural key, or `None` if one of its parts is missing.
     #[must_use]
     pub fn natural_key(&self, collection: &Collection) -> Option<Vec<String>> {
@@ -40,7 +72,7 @@ pub fn natural_key(collection: &Collection, body: &Value) -> Option<Vec<String>>
         .natural_key
         .iter()
         .map(|path| {
-            let part = body.at(&crate::path::FieldPath::parse(path))?.expose_str()?;
+            let part = body.at(&FieldPath::parse(path))?.expose_str()?;
             Some(if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() })
         })
         .collect()
@@ -100,12 +132,15 @@ enum Next {
 }
 
 impl<'d> Lister<'d> {
-    /// At the first page. `limit` is the target's own page size, if it has one.
+    /// At the first page. `limit` is the target's own page size, if it has one; `known` objects are there for certain, so
+    /// a list that has only a limit asks for more than those at once.
     #[must_use]
-    pub fn new(collection: &'d Collection, limit: Option<usize>) -> Self {
+    pub fn new(collection: &'d Collection, limit: Option<usize>, known: usize) -> Self {
         let next = match &collection.list.paging {
             Paging::None => Next::Plain,
-            Paging::LimitOnly { size, .. } => Next::Limit(limit.unwrap_or(*size)),
+            Paging::LimitOnly { size, .. } => {
+                Next::Limit(limit.unwrap_or_else(|| if known < *size { *size } else { known + known / 8 + 1 }))
+            }
             Paging::Offset { .. } => Next::Offset(0),
             Paging::Page { first, .. } => Next::Page(*first),
             Paging::Cursor { .. } => Next::Cursor(None),
@@ -269,7 +304,7 @@ mod tests {
 
     /// Walks a list of `count` objects served by `serve(query) -> json`; returns the request lines and the listing.
     fn walk(collection: &Collection, serve: impl Fn(&BTreeMap<String, String>) -> serde_json::Value) -> (Vec<String>, Listing) {
-        let mut lister = Lister::new(collection, None);
+        let mut lister = Lister::new(collection, None, 0);
         let mut lines = Vec::new();
         loop {
             let request = lister.request();
@@ -359,7 +394,7 @@ mod tests {
             (json!({"items": []}), "the list has no array at `things`"),
             (json!({"things": [{"name": "x"}]}), "a listed object has no `id`"),
         ] {
-            let error = Lister::new(&c, None).take(&json).unwrap_err();
+            let error = Lister::new(&c, None, 0).take(&json).unwrap_err();
             assert_eq!(error.class, Failure::Unexpected(what.into()));
         }
         assert!(read_answer(&c, &json!({"name": "x"})).is_err());

@@ -7,7 +7,7 @@ use crate::path::FieldPath;
 use crate::source::{FileId, Span};
 use crate::suggest;
 
-use super::model::{Covers, Definition, Field, FieldType, Kind, SecretRule, Update};
+use super::model::{Covers, Definition, Field, FieldType, Kind, SecretRule, Semantics, Update};
 
 /// The version of the language that this program speaks.
 pub const LANGUAGE: u32 = 1;
@@ -161,10 +161,11 @@ fn check_fields(fields: &indexmap::IndexMap<String, Field>, at: &str, wrong: &mu
 }
 
 fn check_update(kind: &Kind, verb: &Update, at: &str, wrong: &mut dyn FnMut(&str, String, &str)) {
-    if !verb.path.contains("{id}") {
+    if !verb.path.contains("{id}") && verb.semantics != Semantics::Upsert {
         wrong(&format!("{at}.path"), "the path of an update must contain `{id}`".into(), "");
     }
     let mut paths: Vec<(&str, String)> = verb.except.iter().map(|t| (t.field.as_str(), format!("{at}.except"))).collect();
+    paths.extend(verb.writes_as.keys().map(|path| (path.as_str(), format!("{at}.writes_as"))));
     if let Covers::Fields(fields) = &verb.covers {
         paths.extend(fields.iter().map(|f| (f.as_str(), format!("{at}.covers"))));
     }

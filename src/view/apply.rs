@@ -20,7 +20,14 @@ pub fn question(plan: &Plan) -> String {
     let mut left: BTreeSet<&str> = changes.iter().map(|address| address.target()).collect();
     let mut targets: Vec<&str> = plan.targets.iter().map(|t| t.name.as_str()).filter(|name| left.remove(name)).collect();
     targets.extend(left);
-    format!("Apply {} to {}? Type yes:", count(changes.len(), "change"), targets.join(", "))
+    let apply = format!("Apply {} to {}?", count(changes.len(), "change"), targets.join(", "));
+    let gone = |action: &Action| matches!(action, Action::Delete | Action::Replace);
+    let deleted: Vec<String> = plan.changes.iter().filter(|c| gone(&c.action)).map(|c| c.address.to_string()).collect();
+    if deleted.is_empty() {
+        return format!("{apply} Type yes:");
+    }
+    // What cannot be undone is said once more, by name.
+    format!("{apply}\nThis deletes {}. There is no undo. Type yes:", deleted.join(", "))
 }
 
 /// The line of an event, without colour codes the same on a terminal and in a log. A change that the API made something
@@ -91,6 +98,8 @@ fn verbs(action: Action) -> Option<(&'static str, &'static str)> {
         Action::Create => Some(("creating", "created")),
         Action::Update => Some(("updating", "updated")),
         Action::Rotate => Some(("rotating", "rotated")),
+        Action::Replace => Some(("replacing", "replaced")),
+        Action::Delete => Some(("deleting", "deleted")),
         Action::Adopt => Some(("adopting", "adopted")),
         Action::Move => Some(("moving", "moved")),
         Action::Forget => Some(("forgetting", "forgotten")),
@@ -144,7 +153,16 @@ pub fn summary(outcome: &Outcome, plan: &Plan, state: &str, style: &Style) -> St
 /// `1 created, 2 updated`
 fn achieved(outcome: &Outcome) -> String {
     let of = |wanted: Action| outcome.endings.iter().filter(|(_, action, ending)| *action == wanted && ending.is_done()).count();
-    let all = [Action::Create, Action::Update, Action::Rotate, Action::Adopt, Action::Move, Action::Forget];
+    let all = [
+        Action::Create,
+        Action::Update,
+        Action::Rotate,
+        Action::Replace,
+        Action::Adopt,
+        Action::Move,
+        Action::Forget,
+        Action::Delete,
+    ];
     let parts: Vec<(usize, &str)> = all.into_iter().filter_map(|action| Some((of(action), verbs(action)?.1))).collect();
     counts(&parts)
 }

@@ -41,6 +41,18 @@ impl Project {
         project.with("KORE_API_KEY", "kore-admin-key-1")
     }
 
+    /// A project with one target `t` of a platform, these lines in its table, and these connections.
+    pub fn on(platform: &str, server: &Server, settings: &str, connections: &str) -> Self {
+        let project = Self::empty();
+        let url = server.base_url(platform).unwrap();
+        project.write(
+            "patchbay.toml",
+            &format!("[project]\nname = \"test\"\n\n[targets.t]\nplatform = \"{platform}\"\nbase_url = \"{url}\"\n{settings}\n"),
+        );
+        project.write("connections/all.yaml", connections);
+        project
+    }
+
     /// With a variable in the environment of every run.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());

@@ -30,7 +30,7 @@ pub(super) struct ResourceChange<'c> {
 
 #[derive(Serialize)]
 struct Sides {
-    actions: [&'static str; 1],
+    actions: &'static [&'static str],
     before: Json,
     after: Json,
     after_unknown: Json,
@@ -108,21 +108,28 @@ struct Source {
 impl<'c> ResourceChange<'c> {
     /// What would be done. `platforms` are the platforms of the targets.
     pub(super) fn planned(change: &'c Change, platforms: &BTreeMap<&str, &str>, pages: &mut Pages<'_>) -> Self {
-        let action = match change.action {
-            Action::Create => "create",
-            Action::Update | Action::Rotate => "update",
-            Action::Forget => "forget",
-            Action::Adopt | Action::Move | Action::Blocked | Action::Orphan | Action::Unchanged => "no-op",
+        let actions: &[&str] = match change.action {
+            Action::Create => &["create"],
+            Action::Update | Action::Rotate => &["update"],
+            Action::Replace => &["delete", "create"],
+            Action::Delete => &["delete"],
+            Action::Forget => &["forget"],
+            Action::Adopt | Action::Move | Action::Blocked | Action::Orphan | Action::Unchanged => &["no-op"],
         };
-        Self::new(change, action, platforms, pages)
+        Self::new(change, actions, platforms, pages)
     }
 
     /// What others did: to the reader, an update that happened.
     pub(super) fn drifted(change: &'c Change, platforms: &BTreeMap<&str, &str>, pages: &mut Pages<'_>) -> Self {
-        Self::new(change, "update", platforms, pages)
+        Self::new(change, &["update"], platforms, pages)
     }
 
-    fn new(change: &'c Change, action: &'static str, platforms: &BTreeMap<&str, &str>, pages: &mut Pages<'_>) -> Self {
+    fn new(
+        change: &'c Change,
+        actions: &'static [&'static str],
+        platforms: &BTreeMap<&str, &str>,
+        pages: &mut Pages<'_>,
+    ) -> Self {
         let platform = platforms.get(change.address.target()).copied().unwrap_or("unknown");
         let sensitive: Vec<&[Step]> = change.sensitive.iter().map(FieldPath::steps).collect();
         let is_pending = |field: &&FieldChange| matches!(field.after, Side::Pending(_));
@@ -137,7 +144,7 @@ impl<'c> ResourceChange<'c> {
             target: change.address.target(),
             action_reason: reason(change),
             change: Sides {
-                actions: [action],
+                actions,
                 before: before.map_or(Json::Null, shown),
                 after: after.and_then(|after| known(after, &pending)).unwrap_or_default(),
                 after_unknown: after.map_or_else(nothing, |after| marked(after, &pending)),
@@ -223,7 +230,8 @@ fn reason(change: &Change) -> Option<&'static str> {
                 (false, false) => "cause_unknown",
             })
         }
-        Action::Orphan => Some("not_in_files"),
+        Action::Orphan | Action::Delete => Some("not_in_files"),
+        Action::Replace => Some("cannot_update"),
         Action::Forget => Some("gone_from_api"),
         Action::Blocked => Some("unsupported_by_api"),
         Action::Create | Action::Adopt | Action::Move | Action::Unchanged => None,

@@ -33,6 +33,8 @@ fn look(action: Action) -> (Glyph, anstyle::Style) {
         Action::Create => (Glyph::Create, ink::CREATE),
         Action::Update => (Glyph::Update, ink::UPDATE),
         Action::Rotate => (Glyph::Rotate, ink::ROTATE),
+        Action::Replace => (Glyph::Replace, ink::REMOVE),
+        Action::Delete => (Glyph::Delete, ink::REMOVE),
         Action::Adopt => (Glyph::Adopt, ink::CREATE),
         Action::Move => (Glyph::Arrow, ink::UPDATE),
         Action::Blocked => (Glyph::Blocked, ink::REMOVE),

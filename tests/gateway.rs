@@ -1,0 +1,171 @@
+//! The gateway's Providers API, documented and as it was seen: the same story on both.
+
+mod common;
+
+use common::{Project, Server};
+use patchbay::sandbox::Platform;
+use serde_json::json;
+
+const CONNECTIONS: &str = r#"connections:
+  openai:
+    target: t
+    kind: provider
+    spec:
+      name: OpenAI
+      apiKey: ${{ env.OPENAI_API_KEY }}
+      metadata: { displayName: Our OpenAI, baseUrl: https://eu.openai.example/v1 }
+  anthropic:
+    target: t
+    kind: provider
+    spec: { name: anthropic, apiKey: "${{ env.ANTHROPIC_API_KEY }}" }
+"#;
+
+fn project(server: &Server, settings: &str) -> Project {
+    Project::on("gateway", server, &format!("auth = {{ token = \"${{{{ env.TOKEN }}}}\" }}\n{settings}"), CONNECTIONS)
+        .with("TOKEN", "gateway-token-1")
+        .with("OPENAI_API_KEY", "sk-gateway-first-00")
+        .with("ANTHROPIC_API_KEY", "sk-ant-gateway-00")
+}
+
+fn tell(settings: &str, has_put: bool) {
+    let server = Server::quirky(settings);
+    let mut project = project(&server, "");
+    project.apply();
+    assert_eq!(server.writes().len(), 2, "{settings}");
+    project.assert_empty_plan();
+
+    // A rotation takes the verb that needs the fewest secrets, where there is one.
+    project.set("OPENAI_API_KEY", "sk-gateway-second-0");
+    assert_eq!(project.planned(), ["t/openai rotate"], "{settings}");
+    server.clear_requests();
+    project.apply();
+    let writes: Vec<String> = server
+        .requests()
+        .iter()
+        .filter(|r| r.method != "GET" && r.status == 200)
+        .map(|r| format!("{} {}", r.method, r.path))
+        .collect();
+    assert_eq!(writes, [if has_put { "PUT /api/providers/openai" } else { "POST /api/providers" }], "{settings}");
+    project.assert_empty_plan();
+
+    // So does a new display name: no key travels.
+    project.replace("connections/all.yaml", "Our OpenAI", "House OpenAI");
+    server.clear_requests();
+    project.apply();
+    let written = server.requests().into_iter().find(|r| r.method != "GET" && r.status == 200).unwrap();
+    if has_put {
+        assert_eq!(written.body, json!({"displayName": "House OpenAI"}), "{settings}");
+    } else {
+        assert_eq!(
+            written.body["metadata"],
+            json!({"displayName": "House OpenAI", "baseUrl": "https://eu.openai.example/v1"}),
+            "{settings}"
+        );
+    }
+    project.assert_empty_plan();
+
+    // The base URL goes only with everything else, the key re-sent and said to be.
+    project.replace("connections/all.yaml", "eu.openai.example", "us.openai.example");
+    let ran = project.run(&["plan"]);
+    assert!(ran.stdout.contains("POST (full)") && ran.stdout.contains("re-sent:") && ran.stdout.contains("apiKey"), "{ran}");
+    server.clear_requests();
+    project.apply();
+    let written = server.requests().into_iter().find(|r| r.method == "POST").unwrap();
+    assert_eq!(
+        written.body["metadata"],
+        json!({"displayName": "House OpenAI", "baseUrl": "https://us.openai.example/v1"}),
+        "{settings}"
+    );
+    assert!(written.body["apiKey"].as_str().unwrap().starts_with("(secret b3:"), "{settings}");
+    project.assert_empty_plan();
+
+    // Drift is put back, with its cause.
+    server.edit(|store| {
+        store.update(Platform::Gateway, "openai", |o| o["displayName"] = "Somebody's".into());
+        store.update(Platform::Gateway, "OpenAI", |o| o["displayName"] = "Somebody's".into());
+        store.touch(Platform::Gateway, "openai");
+        store.touch(Platform::Gateway, "OpenAI");
+    });
+    let (document, _) = project.json(&["plan"]);
+    assert_eq!(document["resource_drift"][0]["address"], "t/openai", "{settings}: {document:#}");
+    project.apply();
+
+    // A lost state costs a list and reads, no write.
+    std::fs::remove_file(project.path().join("patchbay.state")).unwrap();
+    assert_eq!(project.planned(), ["t/openai adopt", "t/anthropic adopt"], "{settings}");
+    server.clear_requests();
+    project.apply();
+    assert!(server.requests().iter().all(|r| r.method == "GET"), "{settings}");
+    project.assert_empty_plan();
+}
+
+#[test]
+fn as_it_was_seen() {
+    tell("gateway=seen", true);
+}
+
+#[test]
+fn as_it_is_documented() {
+    tell("gateway=documented", false);
+}
+
+#[test]
+fn more_providers_than_a_page() {
+    let server = Server::start();
+    server.edit(|store| {
+        for n in 0..107 {
+            store.put(Platform::Gateway, &format!("other{n:03}"), json!({"name": format!("other{n:03}"), "displayName": "x", "baseUrl": "https://x.example", "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z"}));
+        }
+    });
+    let project = project(&server, "");
+    project.apply();
+    project.assert_empty_plan();
+    assert_eq!(server.edit(|store| store.count(Platform::Gateway)), 109);
+}
+
+#[test]
+fn what_leaves_the_files_is_deleted_only_if_asked_and_not_if_protected() {
+    let server = Server::start();
+    let project = project(&server, "");
+    project.apply();
+    let all = project.read("connections/all.yaml");
+    let (kept, _) = all.split_once("  anthropic:").unwrap();
+    project.write("connections/all.yaml", kept);
+    assert_eq!(project.planned(), ["t/anthropic orphan"]);
+    project.replace("patchbay.toml", "auth =", "prune = true\nauth =");
+    assert_eq!(project.json(&["plan"]).1, 4, "one of two is more than 30 %");
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(ran.code == 4 && ran.stderr.contains("PB0501") && ran.stderr.contains("--max-deletes 1"), "{ran}");
+    let ran = project.run(&["apply", "--yes", "--max-deletes", "1"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.contains("Applied: 1 deleted."), "{ran}");
+    assert_eq!(server.edit(|store| store.count(Platform::Gateway)), 1);
+    project.assert_empty_plan();
+
+    // Everything gone from the files at once is taken for a mistake.
+    project.write("connections/all.yaml", "connections: {}\n");
+    let ran = project.run(&["plan", "--max-deletes", "9"]);
+    assert!(ran.code == 4 && ran.stderr.contains("PB0502"), "{ran}");
+
+    // A protection survives the removal of its block.
+    project.write(
+        "connections/all.yaml",
+        &kept.replace("    spec:", "    lifecycle: { prevent_destroy: true }\n    spec:").replace("Our OpenAI", "Ours"),
+    );
+    project.apply();
+    project.write("connections/all.yaml", "connections: {}\n");
+    let ran = project.run(&["plan", "--max-deletes", "9"]);
+    assert!(ran.code == 4 && ran.stderr.contains("PB0503"), "{ran}");
+    assert_eq!(server.edit(|store| store.count(Platform::Gateway)), 1);
+}
+
+#[test]
+fn a_badly_formed_key_is_not_retried() {
+    let server = Server::start();
+    let project = project(&server, "").with("OPENAI_API_KEY", "short");
+    let ran = project.run(&["apply", "--yes"]);
+    assert_eq!(ran.code, 3, "the other one is applied: {ran}");
+    assert!(ran.stderr.contains("PB0605"), "{ran}");
+    let posts = server.requests().iter().filter(|r| r.method == "POST" && r.status == 500).count();
+    assert_eq!(posts, 1, "a 500 that means a bad request is not repeated");
+}
