@@ -1,4 +1,5 @@
 //! The gateway's Providers API, documented and as it was seen: the same story on both.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
 mod common;
 

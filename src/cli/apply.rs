@@ -36,8 +36,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
     let (gathered, mut found) = gather(&how, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        out.failed(&found, &sources);
-        return exit::of_errors(&found);
+        return fail(out, &found, &sources);
     };
     let saved = match args.plan.as_deref().map(|path| read_saved(context, path)).transpose() {
         Ok(saved) => saved,
@@ -79,7 +78,13 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     }
     // What was accepted as blocked is a remark from here on.
     found.iter_mut().filter(|d| blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
-    show_plan(out, &planned, &session, &sources);
+    if let Some(path) = args.plan.as_ref().filter(|_| !out.is_json && out.quiet == 0) {
+        // It was read when it was approved.
+        let count = planned.plan.changes.iter().filter(|c| c.action.is_change()).count();
+        out.text(&format!("patchbay apply {}   {count} operation{}\n", path.display(), if count == 1 { "" } else { "s" }));
+    } else {
+        show_plan(out, &planned, &session, &sources);
+    }
     if !out.is_json {
         super::plan::show_rest(out, &found, &sources);
     }
@@ -90,7 +95,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         }
         return exit::OK;
     }
-    match approve(out, args, saved.is_some(), &planned.plan) {
+    match approve(out, args, saved.is_some(), &planned.plan).await {
         Approval::Given => {}
         Approval::Denied => {
             out.note("Not applied. Nothing was changed.");
@@ -107,7 +112,11 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
 }
 
 fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
-    out.failed(errors, sources);
+    if out.is_json {
+        out.json(&view::json::apply_document(&Outcome::default(), &Plan::default(), errors, sources));
+    } else {
+        out.failed(errors, sources);
+    }
     exit::of_errors(errors)
 }
 
@@ -115,7 +124,7 @@ fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
 fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
     let code = exit::of_errors(found);
     if out.is_json {
-        out.json(&view::json::plan_document(plan, found, sources, &clock::now_text()));
+        out.json(&view::json::apply_document(&Outcome::default(), plan, found, sources));
     } else if code == exit::REFUSED && out.quiet == 0 {
         super::plan::show_rest(out, found, sources);
     } else {
@@ -167,7 +176,7 @@ enum Approval {
     Impossible(Diagnostic),
 }
 
-fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Approval {
+async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Approval {
     if args.yes || saved {
         return Approval::Given;
     }
@@ -178,10 +187,24 @@ fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Approval {
         );
     }
     out.error_text(&format!("{}\n> ", view::apply::question(plan)));
-    let mut answer = String::new();
-    match std::io::stdin().lock().read_line(&mut answer) {
-        Ok(_) if answer.trim() == "yes" => Approval::Given,
-        _ => Approval::Denied,
+    // The terminal is read on a thread of its own, so that Ctrl-C at the prompt is heard and means no.
+    let (send, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        drop(send.send(read.ok().filter(|n| *n > 0).map(|_| line)));
+    });
+    let line = tokio::select! {
+        line = answer => line.ok().flatten(),
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    match line {
+        Some(line) if line.trim() == "yes" => Approval::Given,
+        Some(_) => Approval::Denied,
+        None => {
+            out.error_text("\n");
+            Approval::Denied
+        }
     }
 }
 

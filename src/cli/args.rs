@@ -10,7 +10,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "patchbay",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     subcommand_required = false,
     after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
     after_long_help = "Examples:\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
@@ -57,6 +56,9 @@ pub struct Globals {
     /// Colours: auto, always, never
     #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", value_parser = ["auto", "always", "never"])]
     pub color: Option<String>,
+    /// As --color never
+    #[arg(long, global = true, hide = true)]
+    pub no_color: bool,
     /// Show long values in full
     #[arg(long, global = true)]
     pub full: bool,

@@ -74,6 +74,10 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         return None;
     };
     let env = environment(how, &start, found);
+    if found.iter().any(Diagnostic::is_error) {
+        // Without these variables everything that needs them would be wrong, too.
+        return None;
+    }
     let base = dir.clone();
     let scope = Scope {
         env: Arc::new(env),
@@ -131,8 +135,9 @@ fn literals(how: &How<'_>) -> LiteralSecrets {
 fn environment(how: &How<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for path in &how.globals.env_file {
+        let named = path;
         let path = start.join(path);
-        match files::read_text(&path) {
+        match files::read_text(&path).map_err(|e| crate::io::files::FileError { path: named.clone(), ..e }) {
             Ok(text) => match env::parse_file(&text) {
                 Ok(variables) => all.extend(variables),
                 Err((line, why)) => found.push(
@@ -284,6 +289,14 @@ fn check_targets(project: &Project, definitions: &BTreeMap<String, Arc<Definitio
                     .label(span, "here")
                     .help_opt(suggest::help(key, &schemes)),
             );
+        }
+        if target.base_url == "sandbox" {
+            found.push(
+                Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` is not a URL"))
+                    .label_opt(target.base_url_span, "here")
+                    .help("did you mean `sandbox:`?"),
+            );
+            continue;
         }
         let given = target.auth.keys().filter(|key| definition.auth.contains_key(*key)).count();
         if given > 1 {

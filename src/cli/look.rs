@@ -31,39 +31,19 @@ pub fn show(context: &Context<'_>, args: &Show) -> u8 {
     if out.is_json {
         if let Some(map) = document.as_object_mut() {
             map.shift_remove("saved");
+            map.shift_remove("screen");
         }
         out.json(&document);
     } else {
-        out.text(&describe(&document));
+        // The screen that was reviewed, as it was; a file may be anybody's, so it is neutralised line by line.
+        let screen = document["screen"].as_str().unwrap_or_default();
+        for line in screen.lines() {
+            let indent = line.len() - line.trim_start().len();
+            let safe: String = line.chars().filter(|c| !c.is_control()).collect();
+            out.text(&format!("{}{}\n", &line[..indent.min(line.len())], safe.trim_start()));
+        }
     }
     exit::OK
-}
-
-/// A saved plan in words: what it would do, connection by connection, field by field.
-fn describe(document: &serde_json::Value) -> String {
-    use crate::platform::exchange::neutral;
-    let word = |value: &serde_json::Value| value.as_str().map(neutral).unwrap_or_default();
-    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
-    let mut text = format!("saved plan of {}\n", word(&document["timestamp"]));
-    for change in list(&document["resource_changes"]) {
-        let ours = &change["patchbay"];
-        text.push_str(&format!("\n{:8} {}", word(&ours["action"]), word(&change["address"])));
-        for request in list(&ours["requests"]) {
-            text.push_str(&format!("   {} {}", word(&request["method"]), word(&request["path"])));
-        }
-        text.push('\n');
-        for verdict in list(&ours["verdicts"]) {
-            let cause = list(&ours["causes"]).into_iter().find(|c| c["path"] == verdict["path"]);
-            let cause = cause.map(|c| format!("   {}", word(&c["cause"]))).unwrap_or_default();
-            text.push_str(&format!("           {}   {}{cause}\n", word(&verdict["path"]), word(&verdict["verdict"])));
-        }
-    }
-    let counts: Vec<String> = document["summary"]
-        .as_object()
-        .map(|summary| summary.iter().filter(|(_, n)| n.as_u64() > Some(0)).map(|(what, n)| format!("{n} {what}")).collect())
-        .unwrap_or_default();
-    text.push_str(&format!("\n{}\n", if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") }));
-    text
 }
 
 /// `patchbay state …`
@@ -91,7 +71,16 @@ pub fn state(context: &Context<'_>, args: &StateArgs) -> u8 {
     let warnings: Vec<Diagnostic> = warnings.iter().map(crate::state::StateWarning::diagnostic).collect();
     out.diagnostics(&warnings, &sources);
     let records: Vec<&Record> = match &args.command {
-        StateCommand::List => state.records().collect(),
+        StateCommand::List => {
+            let globals = context.globals;
+            match crate::plan::select::Selector::new(&globals.only, &globals.exclude) {
+                Ok(selector) => state.records().filter(|r| selector.matches(&r.address)).collect(),
+                Err(why) => {
+                    out.failed(&[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources);
+                    return exit::ERROR;
+                }
+            }
+        }
         StateCommand::Show { address } => {
             let wanted: Vec<&Record> = state.records().filter(|r| r.address.to_string() == *address).collect();
             if wanted.is_empty() {
@@ -114,6 +103,9 @@ pub fn state(context: &Context<'_>, args: &StateArgs) -> u8 {
             out.text(&format!("{text}\n"));
         }
     } else {
+        if records.is_empty() {
+            out.note(&format!("nothing is recorded in {}", path.display()));
+        }
         let width = records.iter().map(|r| r.address.to_string().len()).max().unwrap_or(0);
         for record in &records {
             let address = record.address.to_string();

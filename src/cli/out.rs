@@ -39,7 +39,7 @@ impl Out {
     pub fn new(globals: &Globals, env: &BTreeMap<String, String>, redactor: &Redactor) -> Self {
         let look = |name: &str| env.get(name).cloned();
         let style = |tty: bool| Style {
-            color: choose_color(globals.color.as_deref(), &look, tty),
+            color: choose_color(if globals.no_color { Some("never") } else { globals.color.as_deref() }, &look, tty),
             unicode: choose_unicode(&look),
             width: width(tty, env),
             tty,

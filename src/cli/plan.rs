@@ -13,6 +13,7 @@ use crate::plan::model::Refresh;
 use crate::plan::saved::SavedPlan;
 use crate::source::Sources;
 use crate::view;
+use crate::view::style::Style;
 
 /// Runs the command.
 pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
@@ -48,6 +49,8 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         let saved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), context.globals.profile.as_deref());
         let mut document = document();
         document["saved"] = serde_json::to_value(saved).unwrap_or_default();
+        let plain = Style::plain(100);
+        document["screen"] = view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &plain).into();
         let text = serde_json::to_string_pretty(&document).unwrap_or_default();
         if let Err(error) = files::write_private(&context.path(path), &text) {
             unsaved = Some(Diagnostic::error(codes::UNREADABLE, format!("cannot save the plan in {error}")));
@@ -59,8 +62,12 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         out.json(&document());
     } else {
         // A plan that could not be made whole is not shown as if it were one.
-        if out.quiet == 0 && code != exit::ERROR {
-            out.text(&view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &out.stdout));
+        if code != exit::ERROR && out.quiet < 2 {
+            let text = view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &out.stdout);
+            // Quiet: the verdict, which is the last paragraph.
+            let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
+            let verdict = last.split_once("\nNo changes").map_or(last.to_owned(), |(_, rest)| format!("No changes{rest}"));
+            out.text(&if out.quiet == 0 { text } else { format!("{verdict}\n") });
             show_rest(out, &found, &sources);
         } else {
             out.diagnostics(&found, &sources);

@@ -18,8 +18,12 @@ pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
     let sandbox = match started {
         Ok(sandbox) => sandbox,
         Err(error) => {
-            let mut diagnostic = Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox cannot start: {error}"));
-            if !args.quirk.is_empty() {
+            let cause = std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default();
+            let mut diagnostic = Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox cannot start: {error}{cause}"));
+            if matches!(error, SandboxError::Listen { .. }) {
+                diagnostic.code = codes::CANNOT_CONNECT;
+                diagnostic = diagnostic.help("choose another port with --port, or --port 0 for any that is free");
+            } else if !args.quirk.is_empty() {
                 let names: Vec<&str> = Quirks::names().iter().map(|(name, _)| *name).collect();
                 diagnostic = diagnostic.help(format!("quirks: {}", names.join(", ")));
             }
@@ -46,12 +50,12 @@ pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         return exit::ERROR;
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let code = tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    };
     sandbox.stop().await;
-    exit::OK
+    code
 }
 
 fn options(context: &Context<'_>, args: &SandboxArgs) -> Result<sandbox::Options, SandboxError> {

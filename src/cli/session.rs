@@ -79,6 +79,12 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     let options = options(globals, opening.planning).map_err(|d| vec![d])?;
     let safety = safety(gathered, opening.planning).map_err(|d| vec![d])?;
     let state_path = state_path(globals, gathered);
+    let folder = state_path.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !files::is_dir(folder)) {
+        let error =
+            Diagnostic::error(codes::STATE_UNREADABLE, format!("the state's folder `{}` does not exist", folder.display()));
+        return Err(vec![error.help("make it, or name another with --state or [state] path")]);
+    }
     let (state, warnings) = LocalStore::read_only(&state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?;
     found.extend(warnings.iter().map(crate::state::StateWarning::diagnostic));
     let key = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
@@ -98,6 +104,11 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     };
     let chosen = session.options.selector.choose(&gathered.desired);
     let mut errors = Diagnostics::new();
+    errors.extend(unmatched(globals, gathered, &session.state, &mut found));
+    errors.extend(moved_targets(&session, gathered));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     for (name, target) in &gathered.project.targets {
         let Some(definition) = gathered.definitions.get(name) else { continue };
         let declared = chosen.iter().any(|a| a.target() == name);
@@ -234,6 +245,57 @@ fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
     }
 }
 
+/// Patterns that match nothing: a typo in a pipeline must not look like success.
+fn unmatched(globals: &Globals, gathered: &Gathered, state: &State, found: &mut Diagnostics) -> Diagnostics {
+    let mut known: Vec<String> = gathered.desired.connections.iter().map(|c| c.address.to_string()).collect();
+    known.extend(state.records().map(|r| r.address.to_string()));
+    let nothing = |pattern: &String| {
+        let selector = Selector::new(std::slice::from_ref(pattern), &[]).ok()?;
+        let hit = known.iter().any(|k| k.parse().is_ok_and(|address| selector.matches(&address)));
+        (!hit).then(|| {
+            let targets = gathered.project.targets.keys().map(String::as_str);
+            let near = crate::suggest::nearest(pattern, known.iter().map(String::as_str).chain(targets));
+            near.map(|near| format!("did you mean `{near}`?"))
+        })
+    };
+    for pattern in &globals.exclude {
+        if let Some(help) = nothing(pattern) {
+            found
+                .push(Diagnostic::warning(codes::NOT_FOUND, format!("no connection matches --exclude {pattern}")).help_opt(help));
+        }
+    }
+    let miss = |pattern: &String| {
+        Some(Diagnostic::error(codes::NOT_FOUND, format!("no connection matches --only {pattern}")).help_opt(nothing(pattern)?))
+    };
+    globals.only.iter().filter_map(miss).collect()
+}
+
+/// Targets whose address is not the recorded one: found out before anything is sent there, credentials above all.
+fn moved_targets(session: &Session, gathered: &Gathered) -> Diagnostics {
+    if session.options.accept_target_change {
+        return Diagnostics::new();
+    }
+    let mut found = Diagnostics::new();
+    for (name, target) in &gathered.project.targets {
+        let host = if target.base_url.starts_with(SANDBOX) { SANDBOX } else { &target.base_url };
+        let other = session
+            .state
+            .records()
+            .filter(|r| r.address.target() == name && session.options.selector.matches(&r.address))
+            .find(|r| r.host != host);
+        if let Some(record) = other {
+            found.push(
+                Diagnostic::error(codes::TARGET_MOVED, format!("the target `{name}` has another address than in the state"))
+                    .label_opt(target.base_url_span, "now")
+                    .note(format!("recorded: {}", record.host))
+                    .note(format!("now: {host}"))
+                    .help("staging files against a production state? Use a profile, which has its own state; if the deployment really moved, pass --accept-target-change"),
+            );
+        }
+    }
+    found
+}
+
 fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic> {
     let selector = Selector::new(&globals.only, &globals.exclude).map_err(|why| {
         Diagnostic::error(codes::NOT_ACCEPTED, why)
@@ -274,11 +336,15 @@ fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
     }
 }
 
-/// The fingerprint key. A plan that is not saved writes nothing, so without a key it makes one up: there is no record
-/// then that a fingerprint could be compared with.
+/// The fingerprint key, made at first need so that two plans show one fingerprint for one secret. Where the folder cannot
+/// be written, a plan makes one up: there is no record then that a fingerprint could be compared with.
 fn key(opening: &Opening<'_>, dir: &Path) -> Result<Key, StateError> {
     let from_env = opening.env.get("PATCHBAY_STATE_KEY").filter(|k| !k.is_empty());
-    let key = load_key(dir, from_env.map(String::as_str), opening.keep_key)?;
+    let key = match load_key(dir, from_env.map(String::as_str), true) {
+        // A folder that cannot be written is no reason not to look.
+        Err(_) if !opening.keep_key => load_key(dir, from_env.map(String::as_str), false)?,
+        loaded => loaded?,
+    };
     Ok(key.unwrap_or_else(|| {
         let mut bytes = [0u8; 32];
         for chunk in bytes.chunks_exact_mut(4) {

@@ -92,7 +92,11 @@ pub fn read(root: &Node, into: &mut Declarations, found: &mut Diagnostics) {
                 }
                 match connection(&entry.key, entry.key_span, &entry.value, found) {
                     Some(one) if !one.targets.is_empty() => into.connections.push(one),
-                    _ => entry.value.scalars(&mut into.hidden),
+                    _ => {
+                        if let Some(spec) = entry.value.get("spec") {
+                            spec.scalars(&mut into.hidden);
+                        }
+                    }
                 }
             }
         }

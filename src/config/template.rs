@@ -234,7 +234,7 @@ impl Renderer {
     /// A template error in our words. Never formatted with `#` or `?`: those forms print values.
     fn explain(&self, error: &Error, outer: &Range<usize>) -> TemplateError {
         let trouble = lock(&self.trace).trouble.take();
-        if let Some(kind) = trouble {
+        if let Some(kind) = trouble.filter(|_| !matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownFunction)) {
             // A secret may have been used as a name.
             let clean = |text: String| self.redactor.scrub(&text).into_owned();
             let kind = match kind {

@@ -71,6 +71,10 @@ pub fn compare(s: &Subject<'_>) -> Comparison {
         if exists && s.connection.lifecycle.ignore_changes.iter().any(|ignored| unit.path.starts_with(ignored)) {
             continue;
         }
+        if !exists && matches!(unit.content, Content::Keys(..)) {
+            // Every item of a new list is shown; the list of their keys says nothing more.
+            continue;
+        }
         let change = judge(s, &unit, stamp);
         if change.verdict == Verdict::Unchanged {
             result.unchanged += 1;
@@ -279,7 +283,8 @@ fn constants(s: &Subject<'_>, object: &Object) -> Vec<FieldChange> {
 pub fn before_view(kind: &Kind, spec: &Value, object: &Object) -> Value {
     let guarded = guard(kind, Some(spec), &object.body);
     let (Value::Map(wanted), Value::Map(live)) = (spec, &guarded) else { return Value::Null };
-    let kept: Map = wanted.keys().filter_map(|name| live.get(name).map(|v| (name.clone(), in_words(v)))).collect();
+    let names = kind.constants.keys().chain(wanted.keys());
+    let kept: Map = names.filter_map(|name| live.get(name).map(|v| (name.clone(), in_words(v)))).collect();
     Value::Map(kept)
 }
 

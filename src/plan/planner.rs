@@ -207,14 +207,6 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     let record = world.record(&connection.address);
     let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
     let name = unit::display_name(&connection, &rules.collection.natural_key);
-    if let Some(record) = record
-        && let Some(host) = world.hosts.get(connection.address.target())
-        && record.host != *host
-        && !world.options.accept_target_change
-    {
-        found.push(target_moved(&connection, record, host, rules.target));
-        return None;
-    }
     let target = connection.address.target();
     let list = world.observed.list(target, &rules.kind.collection)?;
     let (id, by_name) = match locate(&connection, &rules.kind.collection, rules.collection, record, world.observed) {
@@ -526,13 +518,4 @@ fn cut_short(connection: &Connection, list: &LiveList) -> Diagnostic {
         .note("nothing is created or deleted on a partial list")
         .help(format!("raise `list_limit` of [targets.{}], if the API allows more", connection.address.target()))
         .about(&connection.address)
-}
-
-fn target_moved(connection: &Connection, record: &Record, host: &str, target: &Target) -> Diagnostic {
-    let name = connection.address.target();
-    Diagnostic::error(codes::TARGET_MOVED, format!("the target `{name}` has another address than in the state"))
-        .label_opt(target.base_url_span, "now")
-        .note(format!("recorded: {}", record.host))
-        .note(format!("now: {host}"))
-        .help("staging files against a production state? Use a profile, which has its own state; if the deployment really moved, pass --accept-target-change")
 }

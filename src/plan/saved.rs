@@ -85,7 +85,20 @@ impl SavedPlan {
         }
         let now: BTreeMap<String, SavedChange> =
             plan.changes.iter().filter(|c| c.action.is_change()).map(|c| (c.address.to_string(), SavedChange::of(c))).collect();
-        let found: Diagnostics = self.changes.iter().filter_map(|saved| saved.compare(now.get(&saved.address))).collect();
+        let mut found: Diagnostics = self.changes.iter().filter_map(|saved| saved.compare(now.get(&saved.address))).collect();
+        if found.len() > 1 && found.iter().all(|d| d.code == codes::STALE) {
+            let mut notes: Vec<String> = found.iter().take(5).map(|d| d.summary.replace("the plan is stale: ", "")).collect();
+            if found.len() > 5 {
+                notes.push(format!("and {} more", found.len() - 5));
+            }
+            let summary = format!(
+                "the plan is stale: {} of its {} changes are not what would be done now",
+                found.len(),
+                self.changes.len()
+            );
+            let one = Diagnostic::error(codes::STALE, summary).help("nothing was changed; plan again");
+            found = vec![notes.into_iter().fold(one, Diagnostic::note)];
+        }
         if !found.is_empty() {
             return Err(found);
         }

@@ -199,12 +199,6 @@ fn footer(plan: &Plan, head: &Head, style: &Style) -> Vec<String> {
     if plan.partial {
         lines.push("This is a partial plan (--only, --exclude): other connections were left out.".to_owned());
     }
-    if summary.blocked > 0 {
-        let of = count(summary.blocked, "connection");
-        let verb = if summary.blocked == 1 { "is" } else { "are" };
-        let text = format!("{of} {verb} blocked: apply refuses unless --skip-blocked is given");
-        lines.push(style.paint(ink::REMOVE, &text));
-    }
     lines
 }
 

@@ -20,7 +20,7 @@ pub(super) fn block(change: &Change, pages: &mut Pages<'_>, style: &Style) -> Ve
         let line = Line::new(style, 8).put(ink::ROTATE, "re-sent:").put(ink::PLAIN, " ").put(ink::PLAIN, &paths.join(", "));
         lines.push(line.also(ink::DIM, why).end());
     }
-    if change.unchanged_fields > 0 {
+    if change.unchanged_fields > 0 && change.action != Action::Rotate {
         let hidden = format!("{} hidden", count(change.unchanged_fields, "unchanged field"));
         lines.push(Line::new(style, 8).put(ink::DIM, &hidden).end());
     }

@@ -53,7 +53,6 @@ cannot tell:
 
 Plan: 1 to create, 2 to update, 1 to rotate, 1 to adopt.
       1 blocked, 1 orphan, 2 cannot be verified, 1 unchanged.   14 requests, 1.2s
-1 connection is blocked: apply refuses unless --skip-blocked is given
 ";
 
 fn rendered(changes: Vec<Change>) -> String {
@@ -155,7 +154,7 @@ fn thousands_that_are_unchanged_do_not_show() {
 #[test]
 fn blocked_alone_is_nothing_to_apply() {
     let text = rendered(vec![change("kore-prod/a", Action::Blocked), change("kore-prod/b", Action::Blocked)]);
-    assert!(text.contains("Plan: nothing to apply.\n      2 blocked.   14 requests, 1.2s\n2 connections are blocked:"), "{text}");
+    assert!(text.ends_with("Plan: nothing to apply.\n      2 blocked.   14 requests, 1.2s\n"), "{text}");
 }
 
 #[test]
