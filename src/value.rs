@@ -116,7 +116,13 @@ impl Value {
             (Self::Map(map), Step::Key(key)) => map.get(key),
             (Self::List(list), Step::Index(index)) => list.get(*index),
             (Self::List(list), Step::Item { by, value }) => {
-                list.iter().find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Self::expose_str) == Some(value))
+                fn key<'i>(item: &'i Value, by: &str) -> Option<&'i str> {
+                    item.as_map().and_then(|m| m.get(by)).and_then(Value::expose_str)
+                }
+                // Exactly this key, or else the one that differs in case only: servers lower-case header names.
+                list.iter()
+                    .find(|item| key(item, by) == Some(value))
+                    .or_else(|| list.iter().find(|item| key(item, by).is_some_and(|k| k.eq_ignore_ascii_case(value))))
             }
             _ => None,
         })
@@ -135,6 +141,27 @@ impl Value {
             place = map.entry(key.clone()).or_insert(Self::Null);
         }
         *place = new;
+    }
+
+    /// Replaces the value at a path that exists, through maps, lists and keyed items. False if there is none.
+    pub fn replace(&mut self, path: &FieldPath, new: Self) -> bool {
+        let mut place = self;
+        for step in path.steps() {
+            let next = match (step, place) {
+                (Step::Key(key), Self::Map(map)) => map.get_mut(key),
+                (Step::Index(n), Self::List(list)) => list.get_mut(*n),
+                (Step::Item { by, value }, Self::List(list)) => {
+                    list.iter_mut().find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Self::expose_str) == Some(value))
+                }
+                _ => None,
+            };
+            match next {
+                Some(next) => place = next,
+                None => return false,
+            }
+        }
+        *place = new;
+        true
     }
 
     /// Takes the value at a path of keys out, together with the maps that are empty then.

@@ -231,6 +231,15 @@ async fn execute(
         return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state")
             .help("nothing was changed; run apply again"));
     }
+    for change in planned.plan.changes.iter().filter(|c| c.action.is_change()) {
+        if now.rev(&change.address) != session.state.rev(&change.address) {
+            return Err(Diagnostic::error(
+                codes::STALE,
+                format!("`{}` was changed by another run since the plan", change.address),
+            )
+            .help("nothing was changed; run apply again"));
+        }
+    }
     let committer = Committer::start(store).map_err(|e| e.diagnostic())?;
     let world = planning::world(gathered, session, &planned.observed, references);
     let settled: Vec<Entry> = settled(&session.state, &planned.plan);
@@ -289,7 +298,7 @@ fn settled(state: &State, plan: &Plan) -> Vec<Entry> {
             // A create that is found again is closed together with its record.
             let adopts = plan.change(&intent.address).is_some_and(|c| c.adopts && intent.verb == "create");
             let over = process::is_gone(&intent.run) || intent.until.is_some_and(|until| now > until + 60);
-            over && !adopts
+            over && !adopts && plan.change(&intent.address).is_some()
         })
         .map(|intent| Entry::Void {
             op: intent.op.clone(),

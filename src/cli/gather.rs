@@ -111,7 +111,7 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         }
     }
     let definitions = definitions(&dir, &project, sources, found);
-    check_targets(&project, &definitions, found);
+    check_targets(&project, &definitions, sources, found);
     let scope = Scope { vars: Arc::clone(&project.vars), ..scope };
 
     let (declarations, count) = declarations(how, &dir, &start, &project, sources, found);
@@ -277,7 +277,12 @@ fn unknown_platform(name: &str, span: Span, project: &Project) -> Diagnostic {
 }
 
 /// Credentials must be what the platform takes.
-fn check_targets(project: &Project, definitions: &BTreeMap<String, Arc<Definition>>, found: &mut Diagnostics) {
+fn check_targets(
+    project: &Project,
+    definitions: &BTreeMap<String, Arc<Definition>>,
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+) {
     for (name, target) in &project.targets {
         let Some(definition) = definitions.get(name) else { continue };
         let schemes: Vec<&str> = definition.auth.keys().map(String::as_str).collect();
@@ -288,6 +293,19 @@ fn check_targets(project: &Project, definitions: &BTreeMap<String, Arc<Definitio
                 Diagnostic::error(codes::UNKNOWN_KEY, format!("platform `{}` takes no `{key}` in `auth`", target.platform))
                     .label(span, "here")
                     .help_opt(suggest::help(key, &schemes)),
+            );
+        }
+        if let Ok(url) = url::Url::parse(&target.base_url)
+            && !target.base_url.starts_with("sandbox:")
+            && (!url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some())
+        {
+            if let Some(span) = target.base_url_span {
+                sources.hide(span);
+            }
+            found.push(
+                Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` holds more than an address"))
+                    .label_opt(target.base_url_span, "no user, password, query or fragment is wanted here")
+                    .help("credentials belong into `auth`: the base URL is shown and recorded"),
             );
         }
         if target.base_url == "sandbox" {

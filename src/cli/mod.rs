@@ -102,12 +102,17 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     let parsed = Cli::command().color(choice).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return usage(args, &error),
+        Err(error) => return usage(args, env, &error),
     };
     let redactor = Redactor::default();
     let out = Out::new(&cli.globals, env, &redactor);
     let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out };
     match &cli.command {
+        None if out.is_json => {
+            let error = Diagnostic::error(codes::USAGE, "no command was given").help("patchbay --help");
+            out.failed(&[error], &Sources::default());
+            exit::USAGE
+        }
         None => {
             let help = Cli::command().color(choice).render_help();
             out.text(&if color { format!("{}\n", help.ansi()) } else { format!("{help}\n") });
@@ -158,7 +163,7 @@ fn asked_color(args: &[OsString]) -> Option<String> {
     None
 }
 
-fn usage(args: &[OsString], error: &clap::Error) -> u8 {
+fn usage(args: &[OsString], env: &BTreeMap<String, String>, error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         drop(error.print());
@@ -169,7 +174,9 @@ fn usage(args: &[OsString], error: &clap::Error) -> u8 {
         Some(format!("in patchbay, `{said}` is called `{meant}`"))
     });
     let tip = tip.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
-    let json = args.iter().any(|a| a == "--json") || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json");
+    let json = args.iter().any(|a| a == "--json" || a == "--format=json")
+        || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json")
+        || env.get("PATCHBAY_FORMAT").is_some_and(|f| f == "json");
     let text = error.render();
     if json {
         let summary = text.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();

@@ -41,13 +41,12 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     let mut planned = planning::make(&gathered, &session, &references, context.redactor, &Lines::new(out)).await;
     found.append(&mut planned.diagnostics);
 
-    let document = || view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text());
     let mut unsaved = None;
     if let Some(path) = &args.out
         && !found.iter().any(|d| d.is_error() && d.code != codes::UNCHANGEABLE)
     {
         let saved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), context.globals.profile.as_deref());
-        let mut document = document();
+        let mut document = view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text());
         document["saved"] = serde_json::to_value(saved).unwrap_or_default();
         let plain = Style::plain(100);
         document["screen"] = view::plan::render(&planned.plan, &sources, &head("plan", &planned, &session), &plain).into();
@@ -56,10 +55,13 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
             unsaved = Some(Diagnostic::error(codes::UNREADABLE, format!("cannot save the plan in {error}")));
         }
     }
+    if let Some(error) = unsaved.clone() {
+        found.push(error);
+    }
     let code = exit::of_errors(&found);
     let changes = !planned.plan.is_empty();
     if out.is_json {
-        out.json(&document());
+        out.json(&view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text()));
     } else {
         // A plan that could not be made whole is not shown as if it were one.
         if code != exit::ERROR && out.quiet < 2 {
@@ -75,10 +77,6 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         if let Some(path) = args.out.as_ref().filter(|_| unsaved.is_none() && code != exit::ERROR) {
             out.note(&format!("Saved to {0} (no secrets in it). Apply exactly this: patchbay apply {0}", path.display()));
         }
-    }
-    if let Some(error) = unsaved {
-        out.diagnostics(&[error], &sources);
-        return exit::ERROR;
     }
     match code {
         exit::OK if args.detailed_exitcode && changes => exit::CHANGES,

@@ -56,6 +56,7 @@ pub fn world<'w>(
         hosts: &session.hosts,
         state: &session.state,
         observed,
+        owners: &session.owners,
         fingerprinter: &session.fingerprinter,
         references,
         options: &session.options,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::args::{Globals, Planning, RefreshArg};
 use super::gather::Gathered;
+use crate::address::Address;
 use crate::config::project::{Safety, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::engine::lane::{Lane, Patience};
@@ -36,6 +37,8 @@ pub struct Session {
     pub hosts: BTreeMap<String, String>,
     /// What was recorded.
     pub state: State,
+    /// Which connection the state has an object under: `(target, id)`.
+    pub owners: BTreeMap<(String, String), Address>,
     /// The state file.
     pub state_path: PathBuf,
     /// The lineage that a new state would get.
@@ -94,6 +97,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     let mut session = Session {
         lanes: Lanes::new(),
         hosts: BTreeMap::new(),
+        owners: BTreeMap::new(),
         state,
         state_path,
         lineage,
@@ -121,7 +125,14 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
             errors.push(error);
         }
     }
-    if errors.is_empty() { Ok((session, found)) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    // Starting a sandbox may have waited for another run; what that run recorded counts.
+    session.state = LocalStore::read_only(&session.state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?.0;
+    let owner = |r: &crate::state::Record| ((r.address.target().to_owned(), r.id.clone()), r.address.clone());
+    session.owners = session.state.records().map(owner).collect();
+    Ok((session, found))
 }
 
 impl Session {

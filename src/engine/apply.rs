@@ -4,6 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::event::{Ending, Event, Outcome, Report};
 use super::refresh::Lanes;
 use super::write;
 use crate::address::Address;
+use crate::config::desired::Connection;
 use crate::diagnostic::Diagnostic;
 use crate::io::clock;
 use crate::io::store::Committer;
@@ -61,6 +63,8 @@ impl std::fmt::Debug for Run<'_> {
 pub struct Shared {
     /// The ids of objects that exist, planned or made in this run.
     pub ids: RefCell<BTreeMap<Address, String>>,
+    /// What is wanted of each connection, references filled in as far as they are known.
+    pub specs: RefCell<BTreeMap<Address, Arc<Connection>>>,
     /// The next operation's number.
     pub next_op: Cell<u64>,
     /// Trouble that belongs to no single change.
@@ -74,6 +78,9 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
     for change in &plan.changes {
         if let Some(id) = &change.id {
             run.shared.ids.borrow_mut().insert(change.address.clone(), id.clone());
+        }
+        if let Some(connection) = &change.connection {
+            run.shared.specs.borrow_mut().insert(change.address.clone(), Arc::clone(connection));
         }
     }
     let mut queue = Queue::new(plan, run.lanes);

@@ -13,7 +13,7 @@ use crate::io::clock;
 use crate::io::http::{HttpClient, SendError, SendErrorKind};
 use crate::plan::observed::LiveList;
 use crate::platform::exchange::{self, ApiError, Failure, RequestSpec};
-use crate::platform::model::{Collection, Definition, ErrorClass};
+use crate::platform::model::{Collection, Definition, ErrorClass, Method};
 
 /// How often and how long a request is repeated.
 #[derive(Clone, Copy, Debug)]
@@ -205,11 +205,11 @@ impl Lane {
                     let retry = may_retry(request, &error);
                     // A success that cannot be read may be one all the same.
                     let unreadable = matches!(error.class, Failure::NotJson(_) | Failure::Unexpected(_));
-                    may_have_happened |= unreadable || (error.status >= 500 && !request.idempotent);
+                    may_have_happened |= request.method != Method::Get && (unreadable || error.status >= 500);
                     (CallFailure::Api(error), retry.then_some(pause))
                 }
                 Err(Attempt { cause: CallFailure::Send(error), .. }) => {
-                    may_have_happened |= error.may_have_arrived;
+                    may_have_happened |= error.may_have_arrived && request.method != Method::Get;
                     let retry = matches!(
                         error.kind,
                         SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort
@@ -266,6 +266,15 @@ impl Lane {
             Ok(json) => {
                 self.pace.borrow_mut().went_well();
                 Ok(json)
+            }
+            // `OK` is an answer to a write, if not a telling one; a page is none.
+            Err(error)
+                if matches!(error.class, Failure::NotJson(_))
+                    && request.method != Method::Get
+                    && !answer.body.trim_ascii_start().starts_with(b"<") =>
+            {
+                self.pace.borrow_mut().went_well();
+                Ok(serde_json::Value::Null)
             }
             Err(error) => {
                 if error.class == Failure::Api(ErrorClass::Throttled) {

@@ -111,7 +111,7 @@ pub async fn list(lane: &Lane, collection: &Collection, report: &dyn Report) -> 
 pub async fn read(lane: &Lane, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
     let Some(request) = read_request(collection, id) else { return Ok(None) };
     match lane.call(&request, report).await {
-        Ok(json) => read_answer(collection, &json).map(Some).map_err(|error| unexpected(error, request.line())),
+        Ok(json) => read_answer(collection, id, &json).map(Some).map_err(|error| unexpected(error, request.line())),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::apply::Run;
 use super::event::Ending;
@@ -24,6 +26,9 @@ use crate::platform::model::{Delete, Kind, Semantics};
 use crate::platform::object::{Object, natural_key, with_id};
 use crate::state::{Entry, Intent, Record, Tombstone};
 use crate::value::Value;
+
+/// How long to wait for a server to show what it has done, look by look.
+const LAG: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1200)];
 
 /// Runs one change.
 pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
@@ -189,10 +194,14 @@ impl<'s, 'r> Step<'s, 'r> {
         let connection = run.world.references.fill(declared, rules.kind, |address, reference| match &reference.field {
             None => ids.get(address).cloned().or_else(|| run.world.record(address).map(|r| r.id.clone())).map(Value::String),
             Some(path) => {
-                let other = run.world.desired.connections.iter().find(|c| c.address == *address)?;
-                other.spec.at(path).filter(|v| !v.has_unknown()).cloned()
+                let specs = run.shared.specs.borrow();
+                specs.get(address)?.spec.at(path).filter(|v| !v.has_unknown()).cloned()
             }
         });
+        if !connection.references.is_empty() {
+            // What refers to this one takes the filled-in form.
+            run.shared.specs.borrow_mut().insert(connection.address.clone(), Arc::new(connection.clone()));
+        }
         let subject = change.address.to_string();
         Some(Self { run, change, connection, rules, target: rules.target, lane, op: next_op(run), subject, added: Cell::new(0) })
     }
@@ -202,7 +211,8 @@ impl<'s, 'r> Step<'s, 'r> {
     }
 
     fn prior(&self) -> Option<&'r Record> {
-        self.run.world.record(self.address())
+        let world = &self.run.world;
+        self.change.moved_from.as_ref().and_then(|from| world.state.record(from)).or_else(|| world.record(self.address()))
     }
 
     fn explain(&self, error: &CallError) -> Diagnostic {
@@ -324,16 +334,27 @@ impl<'s, 'r> Step<'s, 'r> {
             diagnostic = diagnostic.note(what).help("`patchbay plan` looks again before anything is created");
             Err(Box::new(Ending::Unknown(diagnostic)))
         };
-        let Ok(listing) = list(self.lane, self.rules.collection, self.run.report).await else {
-            return unknown(format!("the list could not be read to look for `{}`", self.change.name));
-        };
         let key = natural_key(self.rules.collection, &self.connection.spec);
-        let mut found = listing.objects.into_iter().filter(|o| key.is_some() && o.natural_key(self.rules.collection) == key);
+        let mut pauses = LAG.into_iter().filter(|_| !answered);
+        let (complete, found) = loop {
+            let Ok(listing) = list(self.lane, self.rules.collection, self.run.report).await else {
+                return unknown(format!("the list could not be read to look for `{}`", self.change.name));
+            };
+            let complete = listing.complete == crate::platform::object::Completeness::Certain;
+            let named = |o: &Object| key.is_some() && o.natural_key(self.rules.collection) == key;
+            let found: Vec<Object> = listing.objects.into_iter().filter(named).collect();
+            // Some servers list a new object only after a moment.
+            match pauses.next().filter(|_| found.is_empty()) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break (complete, found),
+            }
+        };
+        let mut found = found.into_iter();
         match (found.next(), found.next()) {
             // The plan saw no object of this name in a complete list, so this one came with our request.
             (Some(object), None) => Ok(object.as_written(self.rules.kind)),
             (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
-            (None, _) if answered && listing.complete == crate::platform::object::Completeness::Certain => {
+            (None, _) if answered && complete => {
                 self.void("refused, and not in the list").await;
                 failed(self.explain(error))
             }
@@ -347,7 +368,7 @@ impl<'s, 'r> Step<'s, 'r> {
             return failed(Diagnostic::error(codes::INTERNAL, format!("`{}` is to be changed and has no id", self.address())));
         };
         let fresh = self.fresh(id).await?;
-        let now = fresh.as_ref().map(basis).unwrap_or_default();
+        let now = fresh.as_ref().map(|o| basis(&self.connection, self.rules.kind, o)).unwrap_or_default();
         if self.change.basis != Basis::default() && now != self.change.basis {
             return failed(self.stale());
         }
@@ -361,6 +382,10 @@ impl<'s, 'r> Step<'s, 'r> {
             rewrite_secrets: self.run.world.options.rewrite_secrets,
         });
         let writes = comparison.writes();
+        if writes.is_empty() {
+            // It is there already: somebody else made the same change. Only the record is behind.
+            return self.commit(id, None, None, fresh.as_ref(), &[], false).await;
+        }
         let Ok(choices) = body::choices(self.rules.kind, &self.connection, &writes, fresh.as_ref().map(|o| &o.body)) else {
             return failed(self.stale());
         };
@@ -368,18 +393,46 @@ impl<'s, 'r> Step<'s, 'r> {
         let (answer, all) = match self.try_each(id, choices).await {
             Ok(answered) => answered,
             Err(error) => {
-                // The next plan compares with the live object whatever became of this one, so nothing is lost.
-                self.void("failed").await;
                 let diagnostic = self.explain(&error);
-                return Err(Box::new(if error.may_have_happened {
-                    Ending::Unknown(diagnostic)
-                } else {
-                    Ending::Failed(diagnostic)
-                }));
+                if !error.may_have_happened {
+                    self.void("failed").await;
+                    return failed(diagnostic);
+                }
+                self.doubt(&writes).await;
+                return Err(Box::new(Ending::Unknown(diagnostic)));
             }
         };
         let answer = answer.filter(|a| a.id == *id);
         self.settle(id, fresh.as_ref(), answer.as_ref(), &writes, all).await
+    }
+
+    /// A change may have been made, or not. What it would have written is recorded as neither the old nor the new value,
+    /// so that the next plan writes it again, whichever of the two is wanted then.
+    async fn doubt(&self, writes: &[FieldPath]) {
+        let Some(prior) = self.prior().filter(|_| !self.change.adopts && self.change.moved_from.is_none()) else {
+            return self.void("unknown").await;
+        };
+        let mut record = prior.clone();
+        record.rev = self.run.world.state.rev(self.address()) + 1;
+        record.op.clone_from(&self.op);
+        record.seen = None;
+        record.at = clock::now_text();
+        let written = |path: &String| {
+            writes.iter().any(|w| FieldPath::parse(path).starts_with(w) || w.starts_with(&FieldPath::parse(path)))
+        };
+        record.stored_as.retain(|path, _| !written(path));
+        for (path, digest) in record.fields.iter_mut().filter(|(path, _)| written(path)) {
+            *digest = crate::state::digest(path, "neither the old nor the new");
+        }
+        for (path, secret) in record.secrets.iter_mut().filter(|(path, _)| written(path)) {
+            secret.fp = self.run.world.fingerprinter.mask(self.address(), path, &self.op);
+            secret.mask = None;
+            secret.mask_at = None;
+        }
+        let entry = Entry::Done { op: self.op.clone(), record: Box::new(record) };
+        if let Err(error) = self.run.committer.commit(vec![entry]).await {
+            self.run.shared.trouble.borrow_mut().push(error.diagnostic());
+        }
     }
 
     /// Sends the first of the verbs that this deployment has. Returns the object in the answer, and whether everything
@@ -461,10 +514,32 @@ impl<'s, 'r> Step<'s, 'r> {
         writes: &[FieldPath],
         all: bool,
     ) -> Early<Ending> {
-        // The write is done and must be recorded, whatever becomes of this read; what it cannot prove, the next plan
-        // reads.
-        let read_back = self.read_one(id).await.unwrap_or_default();
+        // The write is done and must be recorded, whatever becomes of these reads; what they cannot prove, the next plan
+        // reads. Some servers show a write only after a moment.
+        let mut read_back = self.read_one(id).await.unwrap_or_default();
+        for pause in LAG {
+            let lags = match &read_back {
+                None => self.rules.collection.read.is_some() && before.is_none(),
+                Some(now) => {
+                    let stood_still = before.is_some_and(|b| b.watermark.is_some() && b.watermark == now.watermark);
+                    stood_still && !self.shows(now, writes)
+                }
+            };
+            if !lags {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            read_back = self.read_one(id).await.unwrap_or_default();
+        }
         self.commit(id, before, answer, read_back.as_ref(), writes, all).await
+    }
+
+    /// Does the object show every readable value that was written?
+    fn shows(&self, now: &Object, writes: &[FieldPath]) -> bool {
+        units(self.rules.kind, &self.connection.spec)
+            .iter()
+            .filter(|unit| writes.iter().any(|w| unit.path.starts_with(w)))
+            .all(|unit| diff::live_value(self.rules.kind, unit, now).is_none_or(|(live, _)| diff::is_same(unit, Some(&live))))
     }
 
     async fn commit(

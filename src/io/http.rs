@@ -175,6 +175,11 @@ fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
         .tcp_nodelay(true)
         .connect_timeout(endpoint.timeout.min(Duration::from_secs(10)))
         .pool_max_idle_per_host(endpoint.pool);
+    let url = url::Url::parse(&endpoint.base_url).ok();
+    if url.as_ref().and_then(url::Url::host_str).is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127.")) {
+        // What stays on this machine does not travel through a proxy.
+        builder = builder.no_proxy();
+    }
     if endpoint.base_url.starts_with("http://") {
         // Reading the system's root store costs milliseconds that a plain target does not need.
         builder = builder.tls_certs_only([]);

@@ -4,7 +4,9 @@ use super::model::Outline;
 use crate::config::desired::Connection;
 use crate::path::{FieldPath, Step};
 use crate::platform::mask;
-use crate::platform::model::{Covers, Delete, Field, Kind, PatchForm, Requires, SecretRule, Semantics, Transition, Update};
+use crate::platform::model::{
+    Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
+};
 use crate::platform::object::with_id;
 use crate::platform::parse::is_secret;
 use crate::value::{Map, Value};
@@ -81,15 +83,16 @@ pub fn choices<'k>(
         if !writes.iter().all(|path| covers(verb, kind, path, connection, live)) {
             continue;
         }
-        let body = match verb.semantics {
-            Semantics::Merge => partial(kind, connection, writes, live),
-            Semantics::Replace | Semantics::Upsert => match full(kind, connection, live) {
-                Ok(body) => body,
-                Err(lost) => {
-                    loses = lost;
-                    continue;
-                }
-            },
+        let made = match verb.semantics {
+            Semantics::Merge => Ok(partial(kind, connection, writes, live)),
+            Semantics::Replace | Semantics::Upsert => full(kind, connection, live),
+        };
+        let body = match made.and_then(|body| with_ignored(kind, connection, body, live)) {
+            Ok(body) => body,
+            Err(lost) => {
+                loses = lost;
+                continue;
+            }
         };
         if verb.requires == Requires::All && !has_required(kind, &body) {
             continue;
@@ -111,6 +114,31 @@ pub fn choices<'k>(
         fields = writes.to_vec();
     }
     Err(Uncovered { fields, loses })
+}
+
+/// A body in which every ignored place that travels along has its live value: others may change it, so we may not
+/// change it back. A value that the API does not show cannot be kept that way.
+fn with_ignored(kind: &Kind, connection: &Connection, mut body: Value, live: Option<&Value>) -> Result<Value, Vec<FieldPath>> {
+    let mut loses = Vec::new();
+    for path in &connection.lifecycle.ignore_changes {
+        if body.at(path).is_none() {
+            continue;
+        }
+        match live.and_then(|l| l.at(path)) {
+            Some(value) if !has_mask(value) && !is_shown_secret(kind, path, value) => {
+                let field = crate::platform::parse::field_at(kind, path);
+                body.replace(path, field.map_or_else(|| value.clone(), |field| written_form(field, value)));
+            }
+            // Nothing is there, so nothing is overwritten.
+            None if kind.read_back == ReadBack::Full && live.is_some() => {}
+            _ => loses.push(path.clone()),
+        }
+    }
+    if loses.is_empty() { Ok(body) } else { Err(loses) }
+}
+
+fn is_shown_secret(kind: &Kind, path: &FieldPath, value: &Value) -> bool {
+    crate::platform::parse::field_at(kind, path).is_some_and(|field| has_secret_field(field, value))
 }
 
 /// A body with the fields where this verb takes them.
@@ -237,22 +265,9 @@ fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Va
     let empty = Map::new();
     let wanted = connection.spec.as_map().unwrap_or(&empty);
     let live = live.and_then(Value::as_map).unwrap_or(&empty);
-    let ignored = |path: &FieldPath| connection.lifecycle.ignore_changes.contains(path);
     for (name, value) in wanted {
-        let path = FieldPath::root().key(name);
         let value = match (kind.fields.get(name), live.get(name)) {
-            (Some(field), Some(live)) if ignored(&path) && !has_mask(live) => written_form(field, live),
-            (Some(field), Some(live)) if field.merge => {
-                let mut merged = with_unmanaged(field, value, live);
-                if let (Value::Map(merged), Some(live)) = (&mut merged, live.as_map()) {
-                    for (key, live) in live {
-                        if ignored(&path.key(key)) && !has_mask(live) {
-                            merged.insert(key.clone(), live.clone());
-                        }
-                    }
-                }
-                merged
-            }
+            (Some(field), Some(live)) if field.merge => with_unmanaged(field, value, live),
             _ => value.clone(),
         };
         map.insert(name.clone(), value);

@@ -68,6 +68,13 @@ fn without_secrets(value: &mut Value) {
     }
 }
 
+impl Written<'_> {
+    /// Was the object there before this write?
+    fn exists_already(&self) -> bool {
+        !self.sent_all || self.before.is_some()
+    }
+}
+
 /// What the API made of a field that was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -91,6 +98,16 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
         w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
         let path = unit.path.to_string();
+        let ignored = w.exists_already() && w.connection.lifecycle.ignore_changes.iter().any(|i| unit.path.starts_with(i));
+        if ignored {
+            // Not ours to write, so nothing is claimed about it: what was known stays known.
+            if let Some(prior) = w.prior {
+                fields.extend(prior.fields.get_key_value(&path).map(|(k, v)| (k.clone(), v.clone())));
+                stored_as.extend(prior.stored_as.get_key_value(&path).map(|(k, v)| (k.clone(), v.clone())));
+                secrets.extend(prior.secrets.get_key_value(&path).map(|(k, v)| (k.clone(), v.clone())));
+            }
+            continue;
+        }
         let sent = w.sent_all || w.writes.iter().any(|written| unit.path.starts_with(written) || written.starts_with(&unit.path));
         if let Content::Secret(secret) = &unit.content {
             let value = secret.expose();
@@ -124,7 +141,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             continue;
         }
         let wanted = wanted_digest(&unit);
-        let live = shown.and_then(|object| live_value(&unit, object));
+        let live = shown.and_then(|object| live_value(w.kind, &unit, object));
         let readable = w.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value;
         let live = match live {
             None if readable && w.read_back.is_some() => {
@@ -142,9 +159,10 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             continue;
         };
         if sent && !is_same(&unit, Some(&live)) {
-            let before = w.before.and_then(|object| live_value(&unit, object)).map(|(_, digest)| digest);
+            let before = w.before.and_then(|object| live_value(w.kind, &unit, object)).map(|(_, digest)| digest);
             let changed = w.writes.iter().any(|written| unit.path.starts_with(written));
-            if changed && before.as_ref() == Some(&live_digest) {
+            // Without a record of ours, an API that ignores a field looks like one that has its own form for it.
+            if changed && w.prior.is_some() && before.as_ref() == Some(&live_digest) {
                 // Left as it was recorded before: the next plan shows the same change again.
                 if let Some(prior) = w.prior.and_then(|r| r.fields.get(&path)) {
                     fields.insert(path, prior.clone());
@@ -152,9 +170,11 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
                 findings.push(Finding::Ignored(unit.path.clone()));
                 continue;
             }
-            findings.push(Finding::Normalised(unit.path.clone(), live));
+            findings.push(Finding::Normalised(unit.path.clone(), live.clone()));
         }
-        if live_digest != wanted {
+        let known_form = w.prior.and_then(|r| r.stored_as.get(&path)) == Some(&live_digest);
+        // A form that is neither what we sent nor what we knew is somebody else's change, and stays one.
+        if live_digest != wanted && (sent || known_form || is_same(&unit, Some(&live))) {
             stored_as.insert(path.clone(), live_digest);
         }
         fields.insert(path, wanted);

@@ -5,8 +5,9 @@ use super::unit::{Content, Unit, emptied, guard, item_keys, units};
 use super::verdict::{self, Evidence, Recorded, Shown, Stamp};
 use crate::config::desired::Connection;
 use crate::config::spec::span_of;
-use crate::path::{FieldPath, Step};
+use crate::path::FieldPath;
 use crate::platform::compare;
+use crate::platform::mask::looks_masked;
 use crate::platform::model::{Kind, ReadBack, ReadsAs};
 use crate::platform::object::Object;
 use crate::platform::parse::is_secret;
@@ -105,6 +106,24 @@ pub fn as_recorded(connection: &Connection, kind: &Kind, record: &Record, finger
         })
 }
 
+/// Does a list item, as far as it shows declared fields, show what was recorded? A stamp of whole seconds does not move
+/// twice in one second.
+#[must_use]
+pub fn shows_wanted(connection: &Connection, kind: &Kind, record: &Record, listed: &Object) -> bool {
+    units(kind, &connection.spec).iter().filter(|unit| matches!(unit.content, Content::Plain(..))).all(|unit| {
+        let Some((live, live_digest)) = live_value(kind, unit, listed) else { return true };
+        is_same(unit, Some(&live)) || record.stored_as.get(&unit.path.to_string()) == Some(&live_digest)
+    })
+}
+
+/// One digest of all declared readable fields as they were read.
+#[must_use]
+pub fn live_digest(connection: &Connection, kind: &Kind, object: &Object) -> String {
+    let units = units(kind, &connection.spec);
+    let parts: Vec<String> = units.iter().filter_map(|unit| Some(live_value(kind, unit, object)?.1)).collect();
+    digest("", &parts.join(" "))
+}
+
 /// The digest of a wanted readable unit.
 #[must_use]
 pub fn wanted_digest(unit: &Unit<'_>) -> String {
@@ -118,12 +137,23 @@ pub fn wanted_digest(unit: &Unit<'_>) -> String {
 
 /// The live value of a readable unit and its digest; `None` if the answer does not have it.
 #[must_use]
-pub fn live_value(unit: &Unit<'_>, object: &Object) -> Option<(Value, String)> {
+pub fn live_value(kind: &Kind, unit: &Unit<'_>, object: &Object) -> Option<(Value, String)> {
     let path = unit.path.to_string();
     let live = object.body.at(&unit.path)?;
+    // Where a read gives back only a part, null is one of the ways not to give a thing back.
+    if live.is_null() && kind.read_back == ReadBack::Partial {
+        return None;
+    }
+    // Some servers mask a whole list because one of its items is secret.
+    if unit.field.reads_as == ReadsAs::Mask && live.as_str().is_some_and(looks_masked) {
+        return None;
+    }
     Some(match &unit.content {
         Content::Keys(by, _) => {
             let mut keys = item_keys(live.as_list().unwrap_or_default(), by);
+            if unit.field.keyed_ignores_case {
+                keys.iter_mut().for_each(|key| *key = key.to_lowercase());
+            }
             keys.sort();
             let digest = digest(&path, &keys.join("\n"));
             (Value::List(keys.into_iter().map(Value::String).collect()), digest)
@@ -196,6 +226,18 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 (_, Some(text)) if unit.field.reads_as != ReadsAs::Nothing => Shown::Text(text),
                 _ => Shown::Nothing,
             };
+            // A value that is only secret because of where it comes from has its field's own equality.
+            let plain = !is_secret(unit.field, unit.path.item_key());
+            let live = match s.live {
+                Live::Read(object) => object.body.at(&unit.path),
+                _ => None,
+            };
+            if plain && live.is_some() && compare::same(unit.field, &Value::String(wanted.expose().to_owned()), live) {
+                let unchanged = record.is_none_or(|r| r.fp == fingerprint || r.fp.key_id() != fingerprint.key_id());
+                if unchanged {
+                    return change(Side::Absent, Side::Absent, (Verdict::Unchanged, Cause::Unknown));
+                }
+            }
             let mask = shown_text.map(|text| s.fingerprinter.mask(address, &path, text));
             let mut judged = verdict::secret(&Evidence {
                 wanted: wanted.expose(),
@@ -230,11 +272,14 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 assumed: recorded.is_some_and(|r| r.starts_with(ASSUMED)),
             };
             let wanted = wanted_digest(unit);
-            let live = object.and_then(|object| live_value(unit, object));
+            let live = object.and_then(|object| live_value(s.kind, unit, object));
             match (object, live) {
                 (Some(_), Some((live, live_digest))) => {
                     let same = is_same(unit, Some(&live));
-                    change(Side::Value(live), after, verdict::readable(same, &wanted, &live_digest, record))
+                    // Live content with secrets in it is never shown: a place that held one may have shifted.
+                    let holds_secrets = matches!(&unit.content, Content::Plain(_, places) if !places.is_empty());
+                    let before = if holds_secrets { Side::Unread } else { Side::Value(live) };
+                    change(before, after, verdict::readable(same, &wanted, &live_digest, record))
                 }
                 (Some(_), None) if s.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value => {
                     let nothing = digest(&path, &compare::normal(unit.field, &Value::Null));
@@ -257,6 +302,10 @@ fn before(s: &Subject<'_>, unit: &Unit<'_>) -> Side {
 /// A constant that differs shows that the object is of another kind; no API changes that.
 fn constants(s: &Subject<'_>, object: &Object) -> Vec<FieldChange> {
     let mut changes = Vec::new();
+    // An object that we made as this kind is of this kind, however the API spells it.
+    if s.record.is_some_and(|r| r.kind == s.connection.kind) {
+        return changes;
+    }
     for (name, constant) in &s.kind.constants {
         let path = FieldPath::parse(name);
         let constant = Value::from(constant.clone());
@@ -284,7 +333,12 @@ pub fn before_view(kind: &Kind, spec: &Value, object: &Object) -> Value {
     let guarded = guard(kind, Some(spec), &object.body);
     let (Value::Map(wanted), Value::Map(live)) = (spec, &guarded) else { return Value::Null };
     let names = kind.constants.keys().chain(wanted.keys());
-    let kept: Map = names.filter_map(|name| live.get(name).map(|v| (name.clone(), in_words(v)))).collect();
+    let view = |name: &String, live: &Value| {
+        let structured = kind.fields.get(name).is_some_and(|f| f.merge || f.keyed_by.is_some());
+        let holds_secrets = wanted.get(name).is_some_and(Value::has_secret);
+        if holds_secrets && !structured { Value::String("(not shown: it holds secrets)".to_owned()) } else { in_words(live) }
+    };
+    let kept: Map = names.filter_map(|name| live.get(name).map(|v| (name.clone(), view(name, v)))).collect();
     Value::Map(kept)
 }
 
@@ -302,30 +356,11 @@ pub fn after_view(s: &Subject<'_>, sensitive: &mut Vec<FieldPath>) -> Value {
         if let Content::Secret(secret) = unit.content {
             let address = s.record.map_or(&s.connection.address, |r| &r.address);
             let fp = s.fingerprinter.secret(address, &unit.path.to_string(), secret.expose());
-            replace(&mut view, &unit.path, Value::String(format!("(secret {})", fp.short())));
+            view.replace(&unit.path, Value::String(format!("(secret {})", fp.short())));
             sensitive.push(unit.path);
         }
     }
     in_words(&view)
-}
-
-fn replace(value: &mut Value, path: &FieldPath, new: Value) {
-    let mut place = value;
-    for step in path.steps() {
-        let next = match (step, place) {
-            (Step::Key(key), Value::Map(map)) => map.get_mut(key),
-            (Step::Index(n), Value::List(list)) => list.get_mut(*n),
-            (Step::Item { by, value }, Value::List(list)) => {
-                list.iter_mut().find(|item| item.as_map().and_then(|m| m.get(by)).and_then(Value::expose_str) == Some(value))
-            }
-            _ => None,
-        };
-        match next {
-            Some(next) => place = next,
-            None => return,
-        }
-    }
-    *place = new;
 }
 
 fn in_words(value: &Value) -> Value {

@@ -92,6 +92,11 @@ impl LiveList {
         self.complete == Completeness::Certain
     }
 
+    /// The ids of the listed objects of a natural key.
+    pub fn ids_named<'l>(&'l self, key: &[String]) -> impl Iterator<Item = &'l str> {
+        self.named(key).iter().map(|n| self.objects[*n].id.as_str())
+    }
+
     fn named(&self, key: &[String]) -> &[usize] {
         self.by_name.get(key).map(Vec::as_slice).unwrap_or_default()
     }
@@ -126,6 +131,7 @@ pub fn locate(
     collection: &Collection,
     record: Option<&Record>,
     observed: &Observed,
+    is_taken: &dyn Fn(&str) -> bool,
 ) -> Located {
     let target = connection.address.target();
     let Some(list) = observed.list(target, collection_name) else { return Located::Uncertain };
@@ -135,13 +141,16 @@ pub fn locate(
         match observed.detail(target, collection_name, &record.id) {
             Some(Detail::Object(_) | Detail::Failed) => return at(),
             None if list.object(&record.id).is_some() => return at(),
-            None if !list.is_complete() && collection.read.is_some() => return Located::Uncertain,
+            // Lists may lag behind: without a read of its own, an object that is not listed is not gone yet.
+            None if collection.read.is_some() => return Located::Uncertain,
+            None if !list.is_complete() => return Located::Uncertain,
             _ => gone = Some(record.id.clone()),
         }
     }
     let key = natural_key(collection, &connection.spec);
     let named = key.as_deref().map(|key| list.named(key)).unwrap_or_default();
-    let ids: Vec<String> = named.iter().map(|n| list.objects[*n].id.clone()).filter(|id| gone.as_ref() != Some(id)).collect();
+    let ids: Vec<String> =
+        named.iter().map(|n| list.objects[*n].id.clone()).filter(|id| gone.as_ref() != Some(id) && !is_taken(id)).collect();
     match ids.as_slice() {
         [] if list.is_complete() => Located::Absent { gone },
         [] => Located::Uncertain,

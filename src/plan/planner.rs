@@ -19,8 +19,8 @@ use crate::config::template::Reference;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::path::FieldPath;
 use crate::platform::model::{Collection, Definition, Delete, DeleteRequest, Kind};
-use crate::platform::object::{Completeness, Object, with_id};
-use crate::state::{Fingerprinter, Record, State, digest};
+use crate::platform::object::{Completeness, Object, natural_key, with_id};
+use crate::state::{Fingerprinter, Record, State};
 use crate::value::Value;
 
 /// Everything a plan is made from.
@@ -38,6 +38,8 @@ pub struct World<'w> {
     pub state: &'w State,
     /// What the APIs showed.
     pub observed: &'w Observed,
+    /// Which connection the state has an object under: `(target, id)`.
+    pub owners: &'w BTreeMap<(String, String), Address>,
     /// Makes fingerprints.
     pub fingerprinter: &'w Fingerprinter,
     /// Fills in references.
@@ -89,6 +91,24 @@ impl<'w> World<'w> {
         })
     }
 
+    /// Does the state have this object under another connection? An object has one owner: taken over by a second one, the
+    /// two would change it to and fro for ever.
+    fn other_owner(&self, address: &Address, id: &str) -> Option<&'w Address> {
+        let owner = self.owners.get(&(address.target().to_owned(), id.to_owned()))?;
+        let moves = self.desired.moved.iter().any(|(from, to)| from == owner && to == address);
+        (owner != address && !moves).then_some(owner)
+    }
+
+    fn is_declared(&self, address: &Address) -> bool {
+        self.references.declared.contains_key(address)
+    }
+
+    fn locate(&self, connection: &Connection, rules: Rules<'_>, record: Option<&Record>) -> Located {
+        // An owner that left the files gives its object away: that is a renamed key.
+        let is_taken = |id: &str| self.other_owner(&connection.address, id).is_some_and(|owner| self.is_declared(owner));
+        locate(connection, &rules.kind.collection, rules.collection, record, self.observed, &is_taken)
+    }
+
     /// The connections that this run is about, in the author's order.
     #[must_use]
     pub fn chosen(&self) -> Vec<&'w Connection> {
@@ -112,16 +132,30 @@ pub fn needed_reads(world: &World<'_>) -> Vec<(String, String, String)> {
         let read = |id: &str| (target.to_owned(), rules.kind.collection.clone(), id.to_owned());
         if let Some(record) = record
             && list.object(&record.id).is_none()
-            && !list.is_complete()
         {
             reads.insert(read(&record.id));
             continue;
         }
-        if let Located::At { id, .. } = locate(connection, &rules.kind.collection, rules.collection, record, world.observed)
-            && (world.options.refresh == Refresh::Full
-                || (world.options.refresh == Refresh::Auto && !is_proved(world, connection, rules, record, list, &id)))
-        {
-            reads.insert(read(&id));
+        if let Located::At { id, by_name } = world.locate(connection, rules, record) {
+            let wanted = match world.options.refresh {
+                Refresh::Full => true,
+                Refresh::Auto => !is_proved(world, connection, rules, record, list, &id),
+                // Nothing is taken over unseen.
+                Refresh::None => by_name,
+            };
+            if wanted {
+                reads.insert(read(&id));
+            }
+        }
+    }
+    // Nor is anything forgotten because a list did not show it.
+    for record in world.state.records().filter(|r| world.options.selector.matches(&r.address) && !world.is_declared(&r.address)) {
+        let target = record.address.target();
+        let Some(definition) = world.definitions.get(target) else { continue };
+        let Some(kind) = definition.kinds.get(&record.kind) else { continue };
+        let can_read = definition.collections.get(&kind.collection).is_some_and(|c| c.read.is_some());
+        if can_read && world.observed.list(target, &kind.collection).is_some_and(|list| list.object(&record.id).is_none()) {
+            reads.insert((target.to_owned(), kind.collection.clone(), record.id.clone()));
         }
     }
     reads.into_iter().collect()
@@ -138,6 +172,7 @@ fn is_proved(
 ) -> bool {
     let Some(record) = record.filter(|r| r.id == id) else { return false };
     is_unmoved(record, list, id)
+        && list.object(id).is_some_and(|listed| diff::shows_wanted(connection, rules.kind, record, listed))
         && connection.references.is_empty()
         && diff::as_recorded(connection, rules.kind, record, world.fingerprinter)
 }
@@ -165,7 +200,8 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
             changes.push(change);
         }
     }
-    changes.extend(leftovers(world, &mut found));
+    let given_away: BTreeSet<Address> = changes.iter().filter_map(|c| c.moved_from.clone()).collect();
+    changes.extend(leftovers(world, &given_away, &mut found));
     let mut names: Vec<&str> = world.project.targets.keys().map(String::as_str).collect();
     names.retain(|name| changes.iter().any(|c| c.address.target() == *name));
     let targets = names
@@ -204,13 +240,19 @@ fn reference_value(
 }
 
 fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &mut Diagnostics) -> Option<Change> {
-    let record = world.record(&connection.address);
-    let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
+    let mut connection = connection;
+    let mut record = world.record(&connection.address);
     let name = unit::display_name(&connection, &rules.collection.natural_key);
-    let target = connection.address.target();
+    let target = &*connection.address.target().to_owned();
     let list = world.observed.list(target, &rules.kind.collection)?;
-    let (id, by_name) = match locate(&connection, &rules.kind.collection, rules.collection, record, world.observed) {
-        Located::At { id, by_name } => (Some(id), by_name),
+    let (id, by_name) = match world.locate(&connection, rules, record) {
+        Located::At { id, by_name } => match world.other_owner(&connection.address, &id).filter(|_| by_name) {
+            Some(owner) => {
+                record = world.state.record(owner);
+                (Some(id), false)
+            }
+            None => (Some(id), by_name),
+        },
         Located::Absent { .. } => (None, false),
         Located::Ambiguous(ids) => {
             found.push(ambiguous(&connection, &name, &ids));
@@ -234,7 +276,21 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         (Some(_), Some(object)) => Live::Read(object),
         (Some(_), None) => Live::Trusted,
     };
-    if by_name && !rules.target.adopt {
+    if id.is_none()
+        && let Some(key) = natural_key(rules.collection, &connection.spec)
+    {
+        // Somebody else's object has the name until it is renamed.
+        let owners = list.ids_named(&key).filter_map(|id| world.other_owner(&connection.address, id));
+        for owner in owners.cloned().collect::<Vec<_>>() {
+            if !connection.depends_on.contains(&owner) {
+                connection.depends_on.push(owner);
+            }
+        }
+    }
+    let connection = connection;
+    let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
+    let interrupted = world.state.open_intents().any(|i| i.address == connection.address && i.verb == "create" && i.name == name);
+    if by_name && !rules.target.adopt && !interrupted {
         found.push(taken(&connection, rules, &name, id.as_deref(), "this target has `adopt = false`"));
         return None;
     }
@@ -273,7 +329,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         reason: None,
         depends_on: connection.depends_on.clone(),
         source: Some(connection.source),
-        basis: object.map(basis).unwrap_or_default(),
+        basis: object.map(|o| basis(&connection, rules.kind, o)).unwrap_or_default(),
         before: None,
         after: None,
         sensitive: Vec::new(),
@@ -286,7 +342,12 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
             change.request = Some(body::create_outline(rules.kind));
         }
         (Some(_), true) if by_name => change.action = Action::Adopt,
-        (Some(_), true) if change.moved_from.is_some() => change.action = Action::Move,
+        // A new key, or a deployment at a new address: only the record changes.
+        (Some(_), true)
+            if change.moved_from.is_some() || trusted_record.is_some_and(|r| Some(&r.host) != world.hosts.get(target)) =>
+        {
+            change.action = Action::Move;
+        }
         (Some(_), true) => {}
         (Some(id), false) => match body::choose(rules.kind, &connection, &writes, body) {
             Ok(choice) => {
@@ -347,17 +408,18 @@ pub fn live_object<'w>(
     Some(if rules.kind.reads_elsewhere() { Cow::Owned(object.clone().as_written(rules.kind)) } else { Cow::Borrowed(object) })
 }
 
-/// What a write will rest on.
+/// What a write will rest on. Without a stamp, the declared fields as they were read: anything else may change by the
+/// minute and is none of our business.
 #[must_use]
-pub fn basis(object: &Object) -> Basis {
+pub fn basis(connection: &Connection, kind: &Kind, object: &Object) -> Basis {
     match &object.watermark {
         Some(watermark) => Basis { watermark: Some(watermark.clone()), digest: None },
-        None => Basis { watermark: None, digest: Some(digest("", &object.body.canonical())) },
+        None => Basis { watermark: None, digest: Some(diff::live_digest(connection, kind, object)) },
     }
 }
 
 /// Records that no connection speaks for.
-fn leftovers(world: &World<'_>, found: &mut Diagnostics) -> Vec<Change> {
+fn leftovers(world: &World<'_>, given_away: &BTreeSet<Address>, found: &mut Diagnostics) -> Vec<Change> {
     let declared: BTreeSet<&Address> = world.desired.connections.iter().map(|c| &c.address).collect();
     let moved: BTreeSet<&Address> = world
         .desired
@@ -369,7 +431,12 @@ fn leftovers(world: &World<'_>, found: &mut Diagnostics) -> Vec<Change> {
     world
         .state
         .records()
-        .filter(|r| !declared.contains(&r.address) && !moved.contains(&r.address) && world.options.selector.matches(&r.address))
+        .filter(|r| {
+            !declared.contains(&r.address)
+                && !moved.contains(&r.address)
+                && !given_away.contains(&r.address)
+                && world.options.selector.matches(&r.address)
+        })
         .map(|record| leftover(world, record, found))
         .collect()
 }
@@ -379,7 +446,11 @@ fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Chan
     let definition = world.definitions.get(target);
     let kind = definition.and_then(|d| d.kinds.get(&record.kind));
     let list = kind.and_then(|k| world.observed.list(target, &k.collection));
-    let gone = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_none());
+    let here = world.hosts.get(target) == Some(&record.host);
+    let unlisted = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_none());
+    let read = kind.and_then(|k| world.observed.detail(target, &k.collection, &record.id));
+    // Only a list and, where there is one, a read of its own prove that an object is gone.
+    let gone = here && unlisted && matches!(read, None | Some(Detail::Gone));
     let delete = kind.and_then(|k| match &k.delete {
         Delete::By(request) => Some(request),
         Delete::None => None,

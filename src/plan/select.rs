@@ -44,6 +44,10 @@ impl Selector {
         let mut chosen = BTreeSet::new();
         let mut open: Vec<&Address> = desired.connections.iter().map(|c| &c.address).filter(|a| self.matches(a)).collect();
         while let Some(address) = open.pop() {
+            // An exclusion wins over a dependency.
+            if self.exclude.as_ref().is_some_and(|set| set.is_match(address.to_string())) {
+                continue;
+            }
             if chosen.insert(address.clone()) {
                 open.extend(by_address.get(address).copied().unwrap_or_default());
             }

@@ -84,6 +84,9 @@ fn collect<'s>(path: FieldPath, field: &'s Field, value: &'s Value, all: &mut Ve
 fn keyed<'s>(path: FieldPath, field: &'s Field, items: &'s [Value], all: &mut Vec<Unit<'s>>) {
     let by = field.keyed_by.as_deref().unwrap_or_default();
     let mut keys = item_keys(items, by);
+    if field.keyed_ignores_case {
+        keys.iter_mut().for_each(|key| *key = key.to_lowercase());
+    }
     for item in items {
         let Some(map) = item.as_map() else { continue };
         let Some(key) = map.get(by).and_then(Value::expose_str) else { continue };

@@ -57,19 +57,17 @@ pub fn secret(e: &Evidence<'_>) -> (Verdict, Cause) {
         if text == e.wanted {
             return (Verdict::Unchanged, Cause::Unknown);
         }
-        match Mask::read(text) {
-            Some(mask) if !mask.fits(e.wanted) => return outside(Outside::MaskContradicts),
-            None if !e.masked => return outside(Outside::ValueDiffers),
-            _ => {}
-        }
         // Two endpoints may mask differently, so only masks of one endpoint are compared.
-        let recorded = record.and_then(|r| r.mask.as_ref().zip(r.mask_at.as_deref()));
-        if let (Some((then, then_at)), Some((now, now_at))) = (recorded, e.mask)
-            && then_at == now_at
-            && then.key_id() == now.key_id()
-            && then != now
-        {
-            return outside(Outside::MaskDiffers);
+        let recorded = record.filter(|r| !r.assumed).and_then(|r| r.mask.as_ref().zip(r.mask_at.as_deref()));
+        let comparable =
+            recorded.zip(e.mask).filter(|((then, then_at), (now, now_at))| then_at == now_at && then.key_id() == now.key_id());
+        match (comparable, Mask::read(text)) {
+            // Whatever it looks like, it is what the API showed right after our own write.
+            (Some(((then, _), (now, _))), _) if then == now => {}
+            (_, Some(mask)) if !mask.fits(e.wanted) => return outside(Outside::MaskContradicts),
+            (_, None) if !e.masked => return outside(Outside::ValueDiffers),
+            (Some(_), _) => return outside(Outside::MaskDiffers),
+            (None, _) => {}
         }
     }
     let verdict = match (record, e.stamp) {
@@ -177,6 +175,7 @@ mod tests {
         let ours = record(1, WANTED, Some("sk-***"), false);
         let before = record(1, "sk-old-value0000", Some("sk-***"), false);
         let adopted = record(1, WANTED, None, true);
+        let odd = record(1, WANTED, Some("gsk-***"), false);
         let foreign = record(2, WANTED, Some("sk-***"), false);
         let read = |text| Shown::Text(text);
         for (name, record, shown, at, stamp, masked, expected) in [
@@ -216,6 +215,15 @@ mod tests {
                 Some(&ours),
                 read("sk***MQAA"),
                 "write",
+                Stamp::Moved("9"),
+                true,
+                V::CannotVerify(U::ModifiedOutside("9".into())),
+            ),
+            (
+                "ours, the mask never fitted",
+                Some(&odd),
+                read("gsk-***"),
+                "read",
                 Stamp::Moved("9"),
                 true,
                 V::CannotVerify(U::ModifiedOutside("9".into())),

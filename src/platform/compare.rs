@@ -25,6 +25,17 @@ pub fn normal(field: &Field, value: &Value) -> String {
         items.dedup();
         return format!("[{}]", items.join(","));
     }
+    // Some servers give typed values back as texts.
+    if let Some(text) = value.expose_str() {
+        let typed = match field.kind {
+            FieldType::Boolean => text.parse::<bool>().ok().map(Value::Bool),
+            FieldType::Integer | FieldType::Number => serde_json::from_str(text).ok().map(Value::Number),
+            _ => None,
+        };
+        if let Some(typed) = typed {
+            return typed.canonical();
+        }
+    }
     match (field.compare, value.expose_str()) {
         (Compare::IgnoreCase, Some(text)) => text.to_lowercase(),
         (Compare::Url, Some(text)) => normal_url(text),
@@ -69,6 +80,10 @@ mod tests {
             (json!({"compare": "url"}), json!("https://a.example/v1"), json!("https://a.example/v2"), false),
             (json!({"compare": "url"}), json!("not a url"), json!("not a url"), true),
             (json!({"type": "number"}), json!(1), json!(1.0), true),
+            (json!({"type": "boolean"}), json!(true), json!("true"), true),
+            (json!({"type": "boolean"}), json!(true), json!("false"), false),
+            (json!({"type": "integer"}), json!(5), json!("5"), true),
+            (json!({}), json!("true"), json!(true), false),
             (json!({"type": "object"}), json!({"a": null, "b": 1}), json!({"b": 1}), true),
             (json!({"type": "object"}), json!({"a": 1}), json!({"a": 1, "b": 2}), false),
             (json!({"type": "list"}), json!(["a", "b"]), json!(["b", "a"]), false),

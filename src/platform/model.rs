@@ -335,6 +335,8 @@ pub struct Field {
     pub fields: IndexMap<String, Self>,
     /// The key that tells a list's items apart.
     pub keyed_by: Option<String>,
+    /// Are those keys compared without regard to case, as the names of HTTP headers are?
+    pub keyed_ignores_case: bool,
     /// The fields of a keyed list's items.
     pub item: IndexMap<String, Self>,
 }

@@ -30,9 +30,13 @@ impl Object {
     /// Takes the object out of the answer to a create, whose id may stand elsewhere.
     #[must_use]
     pub fn from_create(collection: &Collection, create: &Create, json: &serde_json::Value) -> Option<Self> {
-        let json = json_at(json, &create.item)?;
+        let json = json_at(json, &create.item).unwrap_or(json);
         match &create.id {
-            None => Self::from_json(collection, json),
+            // The object itself, or what is wrapped around it.
+            None => Self::from_json(collection, json).or_else(|| {
+                let mut inner = json.as_object()?.values().filter_map(|value| Self::from_json(collection, value));
+                inner.next().filter(|_| inner.next().is_none())
+            }),
             Some(path) => Some(Self { id: scalar(json_at(json, path)?)?, watermark: None, body: Value::Null }),
         }
     }
@@ -83,6 +87,14 @@ fn scalar(json: &serde_json::Value) -> Option<String> {
         serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
         serde_json::Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// A number, also one that came as a text.
+fn whole(json: &serde_json::Value) -> Option<usize> {
+    match json {
+        serde_json::Value::String(text) => text.trim().parse().ok(),
+        other => other.as_u64().and_then(|n| usize::try_from(n).ok()),
     }
 }
 
@@ -175,9 +187,14 @@ impl<'d> Lister<'d> {
     /// If the answer is not what the definition says.
     pub fn take(&mut self, json: &serde_json::Value) -> Result<bool, ApiError> {
         let list = &self.collection.list;
-        let items = json_at(json, &list.items)
-            .and_then(serde_json::Value::as_array)
-            .ok_or_else(|| unexpected(&format!("the list has no array at `{}`", list.items)))?;
+        let total = list.total.as_ref().and_then(|path| json_at(json, path)).and_then(whole);
+        let nothing = Vec::new();
+        let items = match json_at(json, &list.items) {
+            Some(serde_json::Value::Array(items)) => items,
+            // An empty list is null to some servers; the total says that it is one.
+            Some(serde_json::Value::Null) | None if total == Some(0) => &nothing,
+            _ => return Err(unexpected(&format!("the list has no array at `{}`", list.items))),
+        };
         let mut fresh = 0;
         for item in items {
             let object = Object::from_json(self.collection, item)
@@ -187,9 +204,7 @@ impl<'d> Lister<'d> {
                 fresh += 1;
             }
         }
-        if let Some(path) = &list.total {
-            self.total = json_at(json, path).and_then(serde_json::Value::as_u64).and_then(|n| usize::try_from(n).ok());
-        }
+        self.total = total;
         let missing = self.total.is_some_and(|total| self.objects.len() < total);
         Ok(match (&list.paging, &mut self.next) {
             (Paging::None, _) => {
@@ -249,15 +264,28 @@ pub fn read_request(collection: &Collection, id: &str) -> Option<RequestSpec> {
     Some(RequestSpec::get(with_id(&read.path, id), Vec::new()))
 }
 
-/// The object in the answer to a read.
+/// The object in the answer to a read of `id`. Servers wrap it, or leave out the id that was asked for.
 ///
 /// # Errors
-/// If there is none.
-pub fn read_answer(collection: &Collection, json: &serde_json::Value) -> Result<Object, ApiError> {
+/// If there is no object in it.
+pub fn read_answer(collection: &Collection, id: &str, json: &serde_json::Value) -> Result<Object, ApiError> {
     let item = collection.read.as_ref().map_or("", |r| r.item.as_str());
-    json_at(json, item)
-        .and_then(|json| Object::from_json(collection, json))
-        .ok_or_else(|| unexpected(&format!("the object read has no `{}`", collection.id)))
+    let found = json_at(json, item).unwrap_or(json);
+    let inner = match found.as_object() {
+        Some(map) if map.len() == 1 && Object::from_json(collection, found).is_none() => {
+            map.values().next().filter(|v| v.is_object())
+        }
+        _ => None,
+    };
+    let found = inner.unwrap_or(found);
+    if let Some(object) = Object::from_json(collection, found) {
+        return Ok(object);
+    }
+    if !found.as_object().is_some_and(|map| !map.is_empty()) {
+        return Err(unexpected(&format!("the object read has no `{}`", collection.id)));
+    }
+    let watermark = collection.watermark.as_deref().and_then(|path| json_at(found, path)).and_then(scalar);
+    Ok(Object { id: id.to_owned(), watermark, body: Value::from(found.clone()) })
 }
 
 /// Puts an id into a path, percent-encoded: an id is data, never a path of its own.
@@ -397,7 +425,13 @@ mod tests {
             let error = Lister::new(&c, None, 0).take(&json).unwrap_err();
             assert_eq!(error.class, Failure::Unexpected(what.into()));
         }
-        assert!(read_answer(&c, &json!({"name": "x"})).is_err());
+        assert!(read_answer(&c, "t", &json!({})).is_err());
+        assert!(read_answer(&c, "t", &json!("x")).is_err());
+        assert_eq!(read_answer(&c, "t", &json!({"name": "x"})).unwrap().id, "t");
+        assert_eq!(
+            read_answer(&c, "t", &json!({"thing": {"id": "t", "name": "x"}})).unwrap().natural_key(&c),
+            Some(vec!["x".to_owned()])
+        );
     }
 
     #[test]
