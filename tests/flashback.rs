@@ -105,8 +105,12 @@ fn a_workspace_is_changed_only_by_an_allowed_replacement() {
         "  openai-eu:\n    target: t\n    lifecycle: { replace: true }\n",
     );
     assert_eq!(project.planned(), ["t/openai-eu replace"]);
+    // A replacement deletes, and so it counts: one of three is more than 30 %.
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(ran.code == 4 && ran.stderr.contains("PB0501"), "{ran}");
     server.clear_requests();
-    project.apply();
+    let ran = project.run(&["apply", "--yes", "--max-deletes", "1"]);
+    assert_eq!(ran.code, 0, "{ran}");
     let lines: Vec<String> = server.requests().iter().filter(|r| r.method != "GET").map(|r| r.method.clone()).collect();
     assert_eq!(lines, ["DELETE", "POST"]);
     project.assert_empty_plan();

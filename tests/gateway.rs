@@ -170,3 +170,24 @@ fn a_badly_formed_key_is_not_retried() {
     let posts = server.requests().iter().filter(|r| r.method == "POST" && r.status == 500).count();
     assert_eq!(posts, 1, "a 500 that means a bad request is not repeated");
 }
+
+#[test]
+fn what_refers_to_a_replaced_object_gets_its_new_id() {
+    let server = Server::start();
+    let project = project(&server, "");
+    let text = format!(
+        "{CONNECTIONS}  third:\n    target: t\n    kind: provider\n    spec: {{ name: third, apiKey: \"${{{{ env.OPENAI_API_KEY }}}}\", metadata: {{ displayName: \"by ${{{{ connection('anthropic').id }}}}\" }} }}\n"
+    );
+    project.write("connections/all.yaml", &text);
+    project.apply();
+    project.write(
+        "connections/all.yaml",
+        &text.replace("spec: { name: anthropic,", "lifecycle: { replace: true }\n    spec: { name: anthropic-eu,"),
+    );
+    assert_eq!(project.json(&["plan", "--max-deletes", "1"]).0["summary"]["replace"], 1);
+    let ran = project.run(&["apply", "--yes", "--max-deletes", "1"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    project.assert_empty_plan();
+    let name = server.edit(|store| store.get(Platform::Gateway, "third").unwrap()["displayName"].clone());
+    assert_eq!(name, "by anthropic-eu");
+}

@@ -42,7 +42,9 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         Ok(saved) => saved,
         Err(error) => return fail(out, &[error], &sources),
     };
-    let opening = Opening { globals: context.globals, planning: &args.planning, env: context.env, keep_key: true };
+    let chosen = saved.as_ref().map(|saved| session::with_choices(context.globals, &args.planning, &saved.choices));
+    let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
+    let opening = Opening { globals, planning: flags, env: context.env, keep_key: true };
     let session = match session::open(&opening, &gathered).await {
         Ok((session, warnings)) => {
             found.extend(warnings);
@@ -72,7 +74,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         }
     }
     let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
-    if blocked_ones && !args.skip_blocked && saved.is_none() {
+    if blocked_ones && !args.skip_blocked {
         show_plan(out, &planned, &session, &sources);
         return refuse(out, &planned.plan, &found, &sources);
     }
@@ -96,7 +98,20 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         return exit::OK;
     }
     match approve(out, args, saved.is_some(), &planned.plan).await {
-        Approval::Given => {}
+        Approval::Given if args.yes || saved.is_some() => {}
+        Approval::Given => {
+            // People take their time. What they approved is what runs, so it is looked at once more.
+            let approved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), None, session::choices(globals, flags));
+            let mut fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
+            let errors: Diagnostics = fresh.diagnostics.drain(..).filter(|d| d.is_error() && !blocked(d)).collect();
+            if !errors.is_empty() {
+                return fail(out, &errors, &sources);
+            }
+            match approved.narrow(std::mem::take(&mut fresh.plan), session.fingerprinter.key_id(), None) {
+                Ok(plan) => planned = Planned { plan, ..fresh },
+                Err(errors) => return fail(out, &errors, &sources),
+            }
+        }
         Approval::Denied => {
             out.note("Not applied. Nothing was changed.");
             return exit::OK;

@@ -45,7 +45,8 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     if let Some(path) = &args.out
         && !found.iter().any(|d| d.is_error() && d.code != codes::UNCHANGEABLE)
     {
-        let saved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), context.globals.profile.as_deref());
+        let choices = super::session::choices(context.globals, &args.planning);
+        let saved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), context.globals.profile.as_deref(), choices);
         let mut document = view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text());
         document["saved"] = serde_json::to_value(saved).unwrap_or_default();
         let plain = Style::plain(100);

@@ -17,6 +17,7 @@ use crate::io::store::{LocalStore, RealFs, load_key, ulid};
 use crate::io::{clock, files};
 use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
+use crate::plan::saved::Choices;
 use crate::plan::select::Selector;
 use crate::platform::model::Definition;
 use crate::sandbox::{self, Quirks, Sandbox};
@@ -323,6 +324,45 @@ fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic
         accept_target_change: planning.accept_target_change,
         selector,
     })
+}
+
+/// The flags that shape a plan, for a plan file.
+#[must_use]
+pub fn choices(globals: &Globals, planning: &Planning) -> Choices {
+    let refresh = match planning.refresh {
+        RefreshArg::Auto => "auto",
+        RefreshArg::Full => "full",
+        RefreshArg::None => "none",
+    };
+    Choices {
+        refresh: refresh.to_owned(),
+        rewrite_secrets: planning.rewrite_secrets,
+        accept_target_change: planning.accept_target_change,
+        only: globals.only.clone(),
+        exclude: globals.exclude.clone(),
+        max_updates: planning.max_updates.clone(),
+        max_deletes: planning.max_deletes.clone(),
+    }
+}
+
+/// The flags with which a saved plan is applied: those that it was made with; flags of now win where they say something.
+#[must_use]
+pub fn with_choices(globals: &Globals, planning: &Planning, saved: &Choices) -> (Globals, Planning) {
+    let (mut globals, mut planning) = (globals.clone(), planning.clone());
+    if globals.only.is_empty() && globals.exclude.is_empty() {
+        globals.only.clone_from(&saved.only);
+        globals.exclude.clone_from(&saved.exclude);
+    }
+    planning.refresh = match saved.refresh.as_str() {
+        "full" => RefreshArg::Full,
+        "none" => RefreshArg::None,
+        _ => planning.refresh,
+    };
+    planning.rewrite_secrets |= saved.rewrite_secrets;
+    planning.accept_target_change |= saved.accept_target_change;
+    planning.max_updates = planning.max_updates.or_else(|| saved.max_updates.clone());
+    planning.max_deletes = planning.max_deletes.or_else(|| saved.max_deletes.clone());
+    (globals, planning)
 }
 
 fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic> {

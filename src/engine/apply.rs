@@ -76,7 +76,8 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
     let started = clock::instant();
     let before: u64 = run.lanes.values().map(super::lane::Lane::requests).sum();
     for change in &plan.changes {
-        if let Some(id) = &change.id {
+        // A replacement gets another id; what refers to it waits for that.
+        if let Some(id) = change.id.as_ref().filter(|_| change.action != Action::Replace) {
             run.shared.ids.borrow_mut().insert(change.address.clone(), id.clone());
         }
         if let Some(connection) = &change.connection {

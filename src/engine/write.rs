@@ -192,7 +192,11 @@ impl<'s, 'r> Step<'s, 'r> {
         let lane = run.lanes.get(change.address.target())?;
         let ids = run.shared.ids.borrow();
         let connection = run.world.references.fill(declared, rules.kind, |address, reference| match &reference.field {
-            None => ids.get(address).cloned().or_else(|| run.world.record(address).map(|r| r.id.clone())).map(Value::String),
+            None => ids.get(address).cloned().map(Value::String).or_else(|| {
+                // Outside of a narrowed plan, the record knows.
+                let is_planned = run.shared.specs.borrow().contains_key(address);
+                run.world.record(address).filter(|_| !is_planned).map(|r| Value::String(r.id.clone()))
+            }),
             Some(path) => {
                 let specs = run.shared.specs.borrow();
                 specs.get(address)?.spec.at(path).filter(|v| !v.has_unknown()).cloned()
@@ -320,6 +324,11 @@ impl<'s, 'r> Step<'s, 'r> {
                 format!("`{}` is to be replaced and has no record", self.address()),
             ));
         };
+        let fresh = self.fresh(&record.id).await?;
+        let now = fresh.as_ref().map(|o| basis(&self.connection, self.rules.kind, o)).unwrap_or_default();
+        if self.change.basis != Basis::default() && now != self.change.basis {
+            return failed(self.stale());
+        }
         delete_object(self.run, self.lane, self.target, self.rules.kind, record).await?;
         self.added.set(1);
         self.create().await

@@ -38,7 +38,7 @@ const MAX_DELETES: Threshold = Threshold::Percent(30);
 
 fn deletes(plan: &Plan, target: &str, state: &State, safety: &Safety, found: &mut Diagnostics) {
     let here = || plan.changes.iter().filter(|c| c.address.target() == target);
-    let count = here().filter(|c| c.action == Action::Delete).count();
+    let count = here().filter(|c| matches!(c.action, Action::Delete | Action::Replace)).count();
     if count == 0 {
         return;
     }

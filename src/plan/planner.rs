@@ -227,6 +227,8 @@ fn reference_value(
     let change = planned.get(address).map(|n| &changes[*n]);
     match &reference.field {
         None => match change {
+            // A replacement gets another id.
+            Some(change) if change.action == Action::Replace => None,
             Some(change) => change.id.clone().map(Value::String),
             // Outside of a narrowed plan, the record knows.
             None => world.record(address).map(|r| Value::String(r.id.clone())),
@@ -356,7 +358,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                 change.action = if only_secrets { Action::Rotate } else { Action::Update };
                 change.request = Some(choice.outline(id));
             }
-            Err(_) if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) => {
+            Err(_) if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() => {
                 if connection.lifecycle.prevent_destroy || trusted_record.is_some_and(|r| r.guards.contains("prevent_destroy")) {
                     found.push(
                         Diagnostic::error(
@@ -487,7 +489,12 @@ fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Chan
         action: if gone { Action::Forget } else { Action::Orphan },
         reason: Some(Reason {
             text: text.to_owned(),
-            help: "declare it again, or delete it in the vendor's console: the next apply then forgets it".to_owned(),
+            help: if can_delete && !prune {
+                "declare it again, or let patchbay delete it: prune = true in its target"
+            } else {
+                "declare it again, or delete it in the vendor's console: the next apply then forgets it"
+            }
+            .to_owned(),
         }),
         ..bare(record)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Basis, Change, Plan, Side};
+use super::model::{Action, Basis, Change, Plan, Side};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::state::digest;
 use crate::value::Value;
@@ -20,7 +20,23 @@ pub struct SavedPlan {
     key: String,
     /// The profile that it was made for.
     profile: Option<String>,
+    /// The choices that it was made with, and that it is applied with.
+    pub choices: Choices,
     changes: Vec<SavedChange>,
+}
+
+/// The flags that shape a plan, as they were given.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names are the flags'")]
+pub struct Choices {
+    pub refresh: String,
+    pub rewrite_secrets: bool,
+    pub accept_target_change: bool,
+    pub only: Vec<String>,
+    pub exclude: Vec<String>,
+    pub max_updates: Option<String>,
+    pub max_deletes: Option<String>,
 }
 
 /// One approved change.
@@ -39,9 +55,9 @@ struct SavedChange {
 impl SavedPlan {
     /// What to save of a plan.
     #[must_use]
-    pub fn of(plan: &Plan, key: &str, profile: Option<&str>) -> Self {
+    pub fn of(plan: &Plan, key: &str, profile: Option<&str>, choices: Choices) -> Self {
         let changes = plan.changes.iter().filter(|c| c.action.is_change()).map(SavedChange::of).collect();
-        Self { version: VERSION, key: key.to_owned(), profile: profile.map(ToOwned::to_owned), changes }
+        Self { version: VERSION, key: key.to_owned(), profile: profile.map(ToOwned::to_owned), choices, changes }
     }
 
     /// Reads it back.
@@ -103,7 +119,8 @@ impl SavedPlan {
             return Err(found);
         }
         let approved: BTreeMap<&str, ()> = self.changes.iter().map(|c| (c.address.as_str(), ())).collect();
-        plan.changes.retain(|c| approved.contains_key(c.address.to_string().as_str()));
+        // What is blocked stays in sight: it was in the plan that was approved.
+        plan.changes.retain(|c| c.action == Action::Blocked || approved.contains_key(c.address.to_string().as_str()));
         Ok(plan)
     }
 }
