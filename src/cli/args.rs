@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     subcommand_required = false,
-    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
-    after_long_help = "Examples:\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or outcome unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
+    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
+    after_long_help = "Examples:\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
 )]
 pub struct Cli {
     /// What applies to every command.
@@ -27,19 +27,19 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Globals {
     /// Work in this folder: all paths are relative to it
-    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PATCHBAY_CHDIR")]
+    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PATCHBAY_CHDIR", hide_env = true)]
     pub chdir: Option<PathBuf>,
     /// Use this profile of patchbay.toml
-    #[arg(long, global = true, value_name = "NAME", env = "PATCHBAY_PROFILE")]
+    #[arg(long, global = true, value_name = "NAME", env = "PATCHBAY_PROFILE", hide_env = true)]
     pub profile: Option<String>,
     /// Read these connection files, folders or globs instead of the project's
-    #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PATCHBAY_FILE")]
+    #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PATCHBAY_FILE", hide_env = true)]
     pub files: Vec<String>,
     /// Read variables from this file; the real environment wins
-    #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE")]
+    #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE", hide_env = true)]
     pub env_file: Vec<PathBuf>,
     /// The state file
-    #[arg(long, global = true, value_name = "PATH", env = "PATCHBAY_STATE")]
+    #[arg(long, global = true, value_name = "PATH", env = "PATCHBAY_STATE", hide_env = true)]
     pub state: Option<PathBuf>,
     /// Only these connections and what they depend on: an address, a target or a glob
     #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target")]
@@ -51,10 +51,10 @@ pub struct Globals {
     #[arg(long, global = true)]
     pub json: bool,
     /// What goes to standard output
-    #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", hide_env = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Colours: auto, always, never
-    #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", value_parser = ["auto", "always", "never"])]
+    #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", hide_env = true, value_parser = ["auto", "always", "never"])]
     pub color: Option<String>,
     /// As --color never
     #[arg(long, global = true, hide = true)]
@@ -69,16 +69,16 @@ pub struct Globals {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Never ask
-    #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub no_input: bool,
-    /// Requests in flight per target
-    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_PARALLELISM", value_parser = parallelism)]
+    /// Requests in flight per target; the platform's default otherwise
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_PARALLELISM", hide_env = true, value_parser = parallelism)]
     pub parallelism: Option<usize>,
-    /// How long one request may take, such as 30s or 500ms
-    #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", value_parser = duration)]
+    /// How long one request may take, such as 30s (the default) or 500ms
+    #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", hide_env = true, value_parser = duration)]
     pub timeout: Option<std::time::Duration>,
     /// How often a request is repeated where that is safe
-    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", default_value_t = 3)]
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", hide_env = true, default_value_t = 3)]
     pub retries: u32,
     /// Accept secrets that stand in the files as they are
     #[arg(long, global = true)]
@@ -247,7 +247,7 @@ pub struct SandboxArgs {
     #[arg(long, value_name = "PATH")]
     pub log: Option<PathBuf>,
     /// Accept only this API key; any key otherwise
-    #[arg(long, value_name = "KEY", env = "PATCHBAY_SANDBOX_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "PATCHBAY_SANDBOX_KEY", hide_env = true, hide_env_values = true)]
     pub key: Option<String>,
     /// Behave otherwise: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE")]

@@ -51,7 +51,7 @@ fn deletes(plan: &Plan, target: &str, state: &State, safety: &Safety, found: &mu
                 format!("every connection of target `{target}` would go away ({count} of {tracked})"),
             )
             .note(format!("no file declares a connection with `target: {target}` any more"))
-            .help("is -C or -f right? To remove them on purpose, remove them in several steps, or name them with --only"),
+            .help(format!("is -C or -f right? If that is meant, name them: --only '{target}/*' --max-deletes {count}")),
         );
         return;
     }

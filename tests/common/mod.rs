@@ -230,12 +230,24 @@ pub fn stable(text: &str) -> String {
                 from = at + put.len();
             }
         }
-        let words: Vec<String> =
-            line.split(' ').map(|word| if is_duration(word) { "TIME".to_owned() } else { word.to_owned() }).collect();
+        let words: Vec<String> = line
+            .split(' ')
+            .map(|word| match word {
+                word if is_duration(word) => "TIME".to_owned(),
+                word if is_stamp(word) => "STAMP".to_owned(),
+                word => word.to_owned(),
+            })
+            .collect();
         out.push_str(&words.join(" "));
         out.push('\n');
     }
     out
+}
+
+/// `2026-11-22T01:18:03.331Z`
+fn is_stamp(word: &str) -> bool {
+    let word = word.trim_end_matches([')', ',']);
+    word.len() >= 20 && word.starts_with("20") && word.ends_with('Z') && word.as_bytes().get(10) == Some(&b'T')
 }
 
 fn is_duration(word: &str) -> bool {
