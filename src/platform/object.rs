@@ -281,7 +281,7 @@ pub fn read_answer(collection: &Collection, id: &str, json: &serde_json::Value) 
     if let Some(object) = Object::from_json(collection, found) {
         return Ok(object);
     }
-    if !found.as_object().is_some_and(|map| !map.is_empty()) {
+    if found.as_object().is_none_or(serde_json::Map::is_empty) {
         return Err(unexpected(&format!("the object read has no `{}`", collection.id)));
     }
     let watermark = collection.watermark.as_deref().and_then(|path| json_at(found, path)).and_then(scalar);
