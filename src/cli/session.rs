@@ -129,8 +129,10 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     if !errors.is_empty() {
         return Err(errors);
     }
-    // Starting a sandbox may have waited for another run; what that run recorded counts.
-    session.state = LocalStore::read_only(&session.state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?.0;
+    if !session._sandboxes.is_empty() {
+        // Starting a sandbox may have waited for another run; what that run recorded counts.
+        session.state = LocalStore::read_only(&session.state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?.0;
+    }
     let owner = |r: &crate::state::Record| ((r.address.target().to_owned(), r.id.clone()), r.address.clone());
     session.owners = session.state.records().map(owner).collect();
     Ok((session, found))

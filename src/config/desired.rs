@@ -1,6 +1,6 @@
 //! Declarations + definitions + scope → [`Desired`]: what the files want, connection by connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::connections::{Declaration, Declarations, Lifecycle};
@@ -69,8 +69,9 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
     let Addressed { list, index } = addresses(declarations, inputs, &mut found);
     let mut desired = Desired::default();
     let mut hidden = declarations.hidden.clone();
+    let placed: BTreeSet<Span> = list.iter().map(|(declaration, _)| declaration.key_span).collect();
     for declaration in &declarations.connections {
-        if !list.iter().any(|(d, _)| std::ptr::eq(*d, declaration)) {
+        if !placed.contains(&declaration.key_span) {
             declaration.spec.scalars(&mut hidden);
         }
     }
