@@ -100,11 +100,20 @@ pub enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// `graph` only.
+    #[value(hide = true)]
+    Mermaid,
+    /// `graph` only.
+    #[value(hide = true)]
+    Dot,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a project that plans against the sandbox at once
+    #[command(after_help = "Examples:\n  patchbay init\n  patchbay init --platform gateway my-project")]
+    Init(super::init::InitArgs),
     /// Check the files: syntax, schema, references, variables; no network
     #[command(
         after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets"
@@ -125,6 +134,14 @@ pub enum Command {
     Show(Show),
     /// Look at the state
     State(StateArgs),
+    /// Which variables the files need, where, and whether they are set
+    #[command(after_help = "Examples:\n  patchbay env\n  patchbay env --template > .env.example")]
+    Env(super::env::EnvArgs),
+    /// The order of operations
+    #[command(
+        after_help = "Examples:\n  patchbay graph\n  patchbay graph --format mermaid\n  patchbay graph --format dot | dot -Tsvg"
+    )]
+    Graph(super::graph::GraphArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(
         after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all."

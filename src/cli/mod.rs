@@ -2,8 +2,11 @@
 
 pub mod apply;
 pub mod args;
+pub mod env;
 pub mod exit;
 pub mod gather;
+pub mod graph;
+pub mod init;
 pub mod look;
 pub mod out;
 pub mod plan;
@@ -24,7 +27,6 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use self::args::{Cli, Command, Globals};
 use self::out::Out;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::io::env;
 use crate::secret::Redactor;
 use crate::source::Sources;
 use crate::view::style::choose_color;
@@ -66,7 +68,7 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// Runs the program with these arguments, the program's name first. Returns the exit code.
 #[must_use]
 pub fn main(args: &[OsString]) -> u8 {
-    let env = env::snapshot();
+    let env = crate::io::env::snapshot();
     let place = watch_for_panics();
     match panic::catch_unwind(AssertUnwindSafe(|| start(args, &env))) {
         Ok(code) => code,
@@ -107,6 +109,12 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     let redactor = Redactor::default();
     let out = Out::new(&cli.globals, env, &redactor);
     let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out };
+    if matches!(cli.globals.format, args::Format::Mermaid | args::Format::Dot) && !matches!(cli.command, Some(Command::Graph(_)))
+    {
+        let error = Diagnostic::error(codes::USAGE, "only `patchbay graph` has this format").help("--format text or json");
+        out.failed(&[error], &Sources::default());
+        return exit::USAGE;
+    }
     match &cli.command {
         None if out.is_json => {
             let error = Diagnostic::error(codes::USAGE, "no command was given").help("patchbay --help");
@@ -127,7 +135,10 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
             }
             exit::OK
         }
+        Some(Command::Init(args)) => init::run(&context, args),
         Some(Command::Validate(args)) => validate::run(&context, args),
+        Some(Command::Env(args)) => env::run(&context, args),
+        Some(Command::Graph(args)) => graph::run(&context, args),
         Some(Command::Show(args)) => look::show(&context, args),
         Some(Command::State(args)) => look::state(&context, args),
         Some(Command::Schema(args)) => look::schema(&context, args),

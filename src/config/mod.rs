@@ -7,6 +7,7 @@ pub mod reader;
 pub mod spec;
 pub mod template;
 pub mod toml;
+pub mod uses;
 pub mod yaml;
 
 #[cfg(test)]

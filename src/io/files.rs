@@ -135,6 +135,41 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
     write().map_err(|e| error(path, &e))
 }
 
+/// Is there anything at this path, be it a link that leads nowhere?
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Writes a file that is not there yet, and makes the folders above it. A file that is there is never touched.
+///
+/// # Errors
+/// If it is there, or cannot be written.
+pub fn create_new(path: &Path, text: &str) -> Result<(), FileError> {
+    let write = || -> io::Result<()> {
+        if let Some(dir) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::create_dir_all(dir)?;
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|e| error(path, &e))
+}
+
+/// Adds text at the end of a file, which is made if it is not there.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn append(path: &Path, text: &str) -> Result<(), FileError> {
+    let write = || -> io::Result<()> {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|e| error(path, &e))
+}
+
 /// Makes a folder and those above it.
 ///
 /// # Errors
