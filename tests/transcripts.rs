@@ -410,11 +410,17 @@ fn help_leads_the_way() {
             Usage: patchbay [OPTIONS] [COMMAND]
 
             Commands:
+              init      Write a project that plans against the sandbox at once
+              import    Adopt live connections into the state; nothing is written to the API
+              export    Write live connections as YAML; secrets become placeholders
               validate  Check the files: syntax, schema, references, variables; no network
               plan      Show what would change
               apply     Make it so
+              drift     Show what others changed since the last apply; writes nothing
               show      Show a saved plan
               state     Look at the state
+              env       Which variables the files need, where, and whether they are set
+              graph     The order of operations
               sandbox   Serve the vendors' APIs on loopback, to try things out
               schema    Print a JSON Schema
               version   Print the version
@@ -453,15 +459,17 @@ fn help_leads_the_way() {
         &project,
         &["diff"],
         &expect![[r#"
-        ------- stderr -------
-        error: unrecognized subcommand 'diff'
+            ------- stderr -------
+            error: unrecognized subcommand 'diff'
 
-        Usage: patchbay [OPTIONS] [COMMAND]
+              tip: a similar subcommand exists: 'drift'
 
-        For more information, try '--help'.
+            Usage: patchbay [OPTIONS] [COMMAND]
 
-          tip: in patchbay, `diff` is called `plan`
-        [exit status: 64]
-    "#]],
+            For more information, try '--help'.
+
+              tip: in patchbay, `diff` is called `plan`
+            [exit status: 64]
+        "#]],
     );
 }

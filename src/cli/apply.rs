@@ -13,7 +13,7 @@ use super::gather::{Gathered, How, gather};
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
-use super::session::{self, Opening, Session};
+use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
 use crate::engine::apply::{Run, Shared, Stop, apply};
@@ -44,7 +44,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     };
     let chosen = saved.as_ref().map(|saved| session::with_choices(context.globals, &args.planning, &saved.choices));
     let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
-    let opening = Opening { globals, planning: flags, env: context.env, keep_key: true };
+    let opening = Opening { globals, planning: flags, env: context.env, key: KeyUse::Must, targets: None };
     let session = match session::open(&opening, &gathered).await {
         Ok((session, warnings)) => {
             found.extend(warnings);
@@ -201,7 +201,12 @@ async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Appro
                 .help("review the plan and pass --yes, or save it with `patchbay plan --out FILE` and apply that file"),
         );
     }
-    out.error_text(&format!("{}\n> ", view::apply::question(plan)));
+    if confirmed(out, &view::apply::question(plan)).await { Approval::Given } else { Approval::Denied }
+}
+
+/// Asks at the terminal. Anything but `yes` is no.
+pub async fn confirmed(out: &Out, question: &str) -> bool {
+    out.error_text(&format!("{question}\n> "));
     // The terminal is read on a thread of its own, so that Ctrl-C at the prompt is heard and means no.
     let (send, answer) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -209,21 +214,21 @@ async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Appro
         let read = std::io::stdin().lock().read_line(&mut line);
         drop(send.send(read.ok().filter(|n| *n > 0).map(|_| line)));
     });
-    let line = tokio::select! {
+    let line: Option<String> = tokio::select! {
         line = answer => line.ok().flatten(),
         _ = tokio::signal::ctrl_c() => None,
     };
-    match line {
-        Some(line) if line.trim() == "yes" => Approval::Given,
-        Some(_) => Approval::Denied,
-        None => {
-            out.error_text("\n");
-            Approval::Denied
-        }
+    if line.is_none() {
+        out.error_text("\n");
     }
+    line.is_some_and(|line| line.trim() == "yes")
 }
 
-async fn execute(
+/// Runs a plan that was approved.
+///
+/// # Errors
+/// What forbids to begin: the state cannot be written, or another run was there meanwhile.
+pub async fn execute(
     context: &Context<'_>,
     gathered: &Gathered,
     session: &Session,

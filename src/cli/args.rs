@@ -114,6 +114,16 @@ pub enum Command {
     /// Write a project that plans against the sandbox at once
     #[command(after_help = "Examples:\n  patchbay init\n  patchbay init --platform gateway my-project")]
     Init(super::init::InitArgs),
+    /// Adopt live connections into the state; nothing is written to the API
+    #[command(
+        after_help = "Examples:\n  patchbay import                         everything that is declared and live\n  patchbay import kore-prod\n  patchbay import kore-prod/support cn-11  this very object, though its name is ambiguous"
+    )]
+    Import(super::import::ImportArgs),
+    /// Write live connections as YAML; secrets become placeholders
+    #[command(
+        after_help = "Examples:\n  patchbay export kore-prod\n  patchbay export kore-prod --only-unmanaged --write connections/imported.yaml"
+    )]
+    Export(super::export::ExportArgs),
     /// Check the files: syntax, schema, references, variables; no network
     #[command(
         after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets"
@@ -129,6 +139,9 @@ pub enum Command {
         after_help = "Examples:\n  patchbay apply               plan, ask, apply\n  patchbay apply --yes         plan and apply\n  patchbay apply plan.json     apply exactly what was saved"
     )]
     Apply(ApplyArgs),
+    /// Show what others changed since the last apply; writes nothing
+    #[command(after_help = "Examples:\n  patchbay drift          exit 2 on drift\n  patchbay drift --json")]
+    Drift(super::drift::DriftArgs),
     /// Show a saved plan
     #[command(after_help = "Examples:\n  patchbay show plan.json\n  patchbay show plan.json --json")]
     Show(Show),

@@ -2,10 +2,13 @@
 
 pub mod apply;
 pub mod args;
+pub mod drift;
 pub mod env;
 pub mod exit;
+pub mod export;
 pub mod gather;
 pub mod graph;
+pub mod import;
 pub mod init;
 pub mod look;
 pub mod out;
@@ -59,6 +62,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("sync", "apply"),
     ("push", "apply"),
     ("up", "apply"),
+    ("dump", "export"),
+    ("pull", "export"),
+    ("adopt", "import"),
     ("check", "validate"),
     ("lint", "validate"),
     ("mock", "sandbox"),
@@ -142,7 +148,10 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
         Some(Command::Show(args)) => look::show(&context, args),
         Some(Command::State(args)) => look::state(&context, args),
         Some(Command::Schema(args)) => look::schema(&context, args),
+        Some(Command::Import(args)) => block_on(&context, import::run(&context, args)),
+        Some(Command::Export(args)) => block_on(&context, export::run(&context, args)),
         Some(Command::Plan(args)) => block_on(&context, plan::run(&context, args)),
+        Some(Command::Drift(args)) => block_on(&context, drift::run(&context, args)),
         Some(Command::Apply(args)) => block_on(&context, apply::run(&context, args)),
         Some(Command::Sandbox(args)) => block_on(&context, sandbox::run(&context, args)),
     }

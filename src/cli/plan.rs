@@ -5,7 +5,7 @@ use super::gather::{How, gather};
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
-use super::session::{self, Opening, Session};
+use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, codes, has_errors};
 use crate::io::{clock, files};
@@ -25,7 +25,13 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         out.failed(&found, &sources);
         return exit::of_errors(&found);
     };
-    let opening = Opening { globals: context.globals, planning: &args.planning, env: context.env, keep_key: args.out.is_some() };
+    let opening = Opening {
+        globals: context.globals,
+        planning: &args.planning,
+        env: context.env,
+        key: if args.out.is_some() { KeyUse::Must } else { KeyUse::May },
+        targets: None,
+    };
     let session = match session::open(&opening, &gathered).await {
         Ok((session, warnings)) => {
             found.extend(warnings);

@@ -10,6 +10,7 @@ use crate::config::desired::References;
 use crate::config::template::Renderer;
 use crate::diagnostic::{Diagnostics, tidy};
 use crate::engine::event::Report;
+use crate::engine::reader::readers;
 use crate::engine::refresh::refresh;
 use crate::io::clock;
 use crate::plan::guards;
@@ -89,7 +90,7 @@ pub async fn make(
     let started = clock::instant();
     let nothing = Observed::default();
     let (observed, mut diagnostics) =
-        refresh(&world(gathered, session, &nothing, references), &session.lanes, redactor, report).await;
+        refresh(&world(gathered, session, &nothing, references), &readers(&session.lanes), redactor, report).await;
     let (plan, found) = plan(&world(gathered, session, &observed, references));
     diagnostics.extend(found);
     diagnostics.extend(guards::check(&plan, &gathered.project, &session.state, &session.safety));

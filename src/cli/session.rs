@@ -1,6 +1,6 @@
 //! A session: what plan and apply share beyond the files, the targets' lanes, the state, the fingerprint key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct Session {
     pub options: Options,
     /// Limits on how much one run may change.
     pub safety: Safety,
+    /// Is the key one that other runs have, too?
+    pub has_key: bool,
     /// Kept alive as long as the session.
     _sandboxes: Vec<Sandbox>,
 }
@@ -69,8 +71,21 @@ pub struct Opening<'o> {
     pub planning: &'o Planning,
     /// The environment.
     pub env: &'o BTreeMap<String, String>,
-    /// Must the fingerprint key outlive this run?
-    pub keep_key: bool,
+    /// May the fingerprint key be made?
+    pub key: KeyUse,
+    /// Exactly these targets, whether or not anything is declared for them; otherwise those with connections or records.
+    pub targets: Option<&'o BTreeSet<String>>,
+}
+
+/// What a command may do where there is no fingerprint key yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// It must be made: what is written rests on it.
+    Must,
+    /// It is made if the folder can be written, so that two plans show one fingerprint for one secret.
+    May,
+    /// It is not: the command writes nothing at all.
+    Never,
 }
 
 /// Opens a session. Nothing has been sent to a target yet.
@@ -91,7 +106,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     }
     let (state, warnings) = LocalStore::read_only(&state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?;
     found.extend(warnings.iter().map(crate::state::StateWarning::diagnostic));
-    let key = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
+    let (key, has_key) = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
     let lineage = state.lineage().map_or_else(|| new_lineage(&key, gathered), ToOwned::to_owned);
     let fingerprinter = Fingerprinter::new(&key, &lineage);
 
@@ -105,6 +120,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
         fingerprinter,
         options,
         safety,
+        has_key,
         _sandboxes: Vec::new(),
     };
     let chosen = session.options.selector.choose(&gathered.desired);
@@ -119,7 +135,8 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
         let declared = chosen.iter().any(|a| a.target() == name);
         let recorded =
             session.state.records().any(|r| r.address.target() == name && session.options.selector.matches(&r.address));
-        if !declared && !recorded {
+        let is_wanted = opening.targets.map_or(declared || recorded, |names| names.contains(name));
+        if !is_wanted {
             continue;
         }
         if let Err(error) = session.add_target(opening, gathered, name, target, definition).await {
@@ -325,6 +342,8 @@ fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic
         rewrite_secrets: planning.rewrite_secrets,
         accept_target_change: planning.accept_target_change,
         selector,
+        pinned: BTreeMap::new(),
+        adopt_anyway: false,
     })
 }
 
@@ -389,22 +408,25 @@ fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
     }
 }
 
-/// The fingerprint key, made at first need so that two plans show one fingerprint for one secret. Where the folder cannot
-/// be written, a plan makes one up: there is no record then that a fingerprint could be compared with.
-fn key(opening: &Opening<'_>, dir: &Path) -> Result<Key, StateError> {
+/// The fingerprint key. Where there is none and none is made, one is made up: no record's fingerprint compares with it.
+fn key(opening: &Opening<'_>, dir: &Path) -> Result<(Key, bool), StateError> {
     let from_env = opening.env.get("PATCHBAY_STATE_KEY").filter(|k| !k.is_empty());
-    let key = match load_key(dir, from_env.map(String::as_str), true) {
+    let load = |create| load_key(dir, from_env.map(String::as_str), create);
+    let key = match opening.key {
+        KeyUse::Must => load(true)?,
         // A folder that cannot be written is no reason not to look.
-        Err(_) if !opening.keep_key => load_key(dir, from_env.map(String::as_str), false)?,
-        loaded => loaded?,
+        KeyUse::May => load(true).or_else(|_| load(false))?,
+        KeyUse::Never => load(false)?,
     };
-    Ok(key.unwrap_or_else(|| {
+    let has_key = key.is_some();
+    let key = key.unwrap_or_else(|| {
         let mut bytes = [0u8; 32];
         for chunk in bytes.chunks_exact_mut(4) {
             chunk.copy_from_slice(&clock::random().to_le_bytes());
         }
         Key::new(bytes)
-    }))
+    });
+    Ok((key, has_key))
 }
 
 /// The lineage of a state that does not exist yet, drawn from the key: a plan saved before the first apply must have

@@ -1,6 +1,7 @@
 //! Configuration.
 pub mod connections;
 pub mod desired;
+pub mod emit;
 pub mod node;
 pub mod project;
 pub mod reader;

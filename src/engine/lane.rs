@@ -184,7 +184,7 @@ impl Lane {
         }
         let number = self.lists_started.get() + 1;
         self.lists_started.set(number);
-        let list = Rc::new(LiveList::new(collection, super::refresh::list(self, collection, report).await?));
+        let list = Rc::new(LiveList::new(collection, super::reader::ReadLane::of(self).list(collection, report).await?));
         lists.insert(name.to_owned(), (number, Rc::clone(&list)));
         Ok(list)
     }

@@ -1,7 +1,20 @@
-//! The engine: refresh and apply.
+//! The engine: orchestration of what the pure core decided. It sends, waits, repeats and records, and reports events;
+//! it prints nothing and asks nobody.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `lane` | one target's requests: bounded, paced together, repeated where that is safe |
+//! | `reader` | a lane that can only look |
+//! | `refresh` | what a plan needs to see |
+//! | `apply` | the changes of a plan, in dependency order |
+//! | `write` | one change, from intent to record |
+//! | `explain` | failed requests in words |
+//! | `event` | what is reported while it works |
+
 pub mod apply;
 pub mod event;
 pub mod explain;
 pub mod lane;
+pub mod reader;
 pub mod refresh;
 pub mod write;

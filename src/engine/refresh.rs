@@ -5,35 +5,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 
 use super::event::{Event, Report};
-use super::explain::{Purpose, explain};
-use super::lane::{CallError, CallFailure, Lane};
+use super::explain::Purpose;
+use super::lane::{CallError, Lane};
+use super::reader::{ReadLane, Readers};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::observed::{Detail, Observed};
 use crate::plan::planner::{World, needed_reads};
-use crate::platform::exchange::ApiError;
-use crate::platform::model::Collection;
-use crate::platform::object::{Lister, Listing, Object, read_answer, read_request};
 use crate::secret::Redactor;
 
 /// The lanes of a run, by target.
 pub type Lanes = BTreeMap<String, Lane>;
 
 /// Reads what a plan needs. What could not be read is missing from the result and explained in the diagnostics.
-pub async fn refresh(world: &World<'_>, lanes: &Lanes, redactor: &Redactor, report: &dyn Report) -> (Observed, Diagnostics) {
+pub async fn refresh(
+    world: &World<'_>,
+    readers: &Readers<'_>,
+    redactor: &Redactor,
+    report: &dyn Report,
+) -> (Observed, Diagnostics) {
     let mut found = Diagnostics::new();
     let mut observed = Observed::default();
     let wanted = collections(world);
     let lists = wanted.iter().filter_map(|(target, name)| {
-        let lane = lanes.get(target)?;
-        let collection = lane.definition.collections.get(name)?;
+        let lane = *readers.get(target)?;
+        let collection = lane.definition().collections.get(name)?;
         report.event(&Event::Listing { target: target.clone() });
         let known = world.state.records().filter(|r| r.address.target() == target).count();
         lane.expect(known);
-        Some(async move { (lane, name, collection, list(lane, collection, report).await) })
+        Some(async move { (lane, name, collection, lane.list(collection, report).await) })
     });
     for (lane, name, collection, result) in join_all(lists).await {
         match result {
-            Ok(listing) => observed.add_list(&lane.target, name, collection, listing),
+            Ok(listing) => observed.add_list(lane.target(), name, collection, listing),
             Err(error) => found.extend(explained(world, lane, &error, Purpose::List, redactor)),
         }
     }
@@ -47,9 +50,9 @@ pub async fn refresh(world: &World<'_>, lanes: &Lanes, redactor: &Redactor, repo
         report.event(&Event::Reading { target: target.to_owned(), count });
     }
     let details = join_all(reads.iter().filter_map(|(target, name, id)| {
-        let lane = lanes.get(target)?;
-        let collection = lane.definition.collections.get(name)?;
-        Some(async move { (lane, name, id, read(lane, collection, id, report).await) })
+        let lane = *readers.get(target)?;
+        let collection = lane.definition().collections.get(name)?;
+        Some(async move { (lane, name, id, lane.read(collection, id, report).await) })
     }))
     .await;
     for (lane, name, id, result) in details {
@@ -57,11 +60,11 @@ pub async fn refresh(world: &World<'_>, lanes: &Lanes, redactor: &Redactor, repo
             Ok(Some(object)) => Detail::Object(object),
             Ok(None) => Detail::Gone,
             Err(error) => {
-                found.extend(explained(world, lane, &error, Purpose::Read(&format!("{}: {id}", lane.target)), redactor));
+                found.extend(explained(world, lane, &error, Purpose::Read(&format!("{}: {id}", lane.target())), redactor));
                 Detail::Failed
             }
         };
-        observed.add_detail(&lane.target, name, id, detail);
+        observed.add_detail(lane.target(), name, id, detail);
     }
     (observed, found)
 }
@@ -84,46 +87,13 @@ fn collections(world: &World<'_>) -> BTreeSet<(String, String)> {
     wanted
 }
 
-fn explained(world: &World<'_>, lane: &Lane, error: &CallError, purpose: Purpose<'_>, redactor: &Redactor) -> Option<Diagnostic> {
-    let target = world.project.targets.get(&lane.target)?;
-    Some(explain(lane, target, error, purpose, redactor))
-}
-
-/// Lists a collection to its end. Where the API has only a limit, a known larger number is asked for at once.
-///
-/// # Errors
-/// The request that failed for good.
-pub async fn list(lane: &Lane, collection: &Collection, report: &dyn Report) -> Result<Listing, CallError> {
-    let mut lister = Lister::new(collection, lane.list_limit, lane.expected());
-    loop {
-        let request = lister.request();
-        let json = lane.call(&request, report).await?;
-        if !lister.take(&json).map_err(|error| unexpected(error, request.line()))? {
-            return Ok(lister.finish());
-        }
-    }
-}
-
-/// Reads one object; `None` if there is none of this id.
-///
-/// # Errors
-/// The request that failed for good.
-pub async fn read(lane: &Lane, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
-    let Some(request) = read_request(collection, id) else { return Ok(None) };
-    match lane.call(&request, report).await {
-        Ok(json) => read_answer(collection, id, &json).map(Some).map_err(|error| unexpected(error, request.line())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// An answer that came and is not what the definition says.
-pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
-    CallError {
-        cause: CallFailure::Api(error),
-        request,
-        attempts: 1,
-        elapsed: std::time::Duration::ZERO,
-        may_have_happened: true,
-    }
+fn explained(
+    world: &World<'_>,
+    lane: ReadLane<'_>,
+    error: &CallError,
+    purpose: Purpose<'_>,
+    redactor: &Redactor,
+) -> Option<Diagnostic> {
+    let target = world.project.targets.get(lane.target())?;
+    Some(lane.explain(target, error, purpose, redactor))
 }

@@ -9,7 +9,7 @@ use super::apply::Run;
 use super::event::Ending;
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, CallFailure, Lane};
-use super::refresh::{list, read, unexpected};
+use super::reader::{ReadLane, unexpected};
 use crate::config::desired::Connection;
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, codes};
@@ -346,7 +346,7 @@ impl<'s, 'r> Step<'s, 'r> {
         let key = natural_key(self.rules.collection, &self.connection.spec);
         let mut pauses = LAG.into_iter().filter(|_| !answered);
         let (complete, found) = loop {
-            let Ok(listing) = list(self.lane, self.rules.collection, self.run.report).await else {
+            let Ok(listing) = ReadLane::of(self.lane).list(self.rules.collection, self.run.report).await else {
                 return unknown(format!("the list could not be read to look for `{}`", self.change.name));
             };
             let complete = listing.complete == crate::platform::object::Completeness::Certain;
@@ -474,7 +474,7 @@ impl<'s, 'r> Step<'s, 'r> {
     /// One object now: by its own read, or out of the list where the API has none.
     async fn read_one(&self, id: &str) -> Result<Option<Object>, CallError> {
         let object = if self.rules.collection.read.is_some() {
-            read(self.lane, self.rules.collection, id, self.run.report).await?
+            ReadLane::of(self.lane).read(self.rules.collection, id, self.run.report).await?
         } else {
             self.lane
                 .list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report)

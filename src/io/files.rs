@@ -135,6 +135,22 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
     write().map_err(|e| error(path, &e))
 }
 
+/// Writes a new file whole or not at all, for the user's eyes only.
+///
+/// # Errors
+/// If it cannot be written, or if there is such a file already.
+pub fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().map_err(|e| error(path, &e))
+}
+
 /// Is there anything at this path, be it a link that leads nowhere?
 #[must_use]
 pub fn exists(path: &Path) -> bool {

@@ -3,6 +3,7 @@
 use super::model::Outline;
 use crate::config::desired::Connection;
 use crate::path::{FieldPath, Step};
+use crate::platform::export::written_form;
 use crate::platform::mask;
 use crate::platform::model::{
     Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
@@ -281,18 +282,6 @@ fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Va
         }
     }
     if loses.is_empty() { Ok(Value::Map(map)) } else { Err(loses) }
-}
-
-/// A live value in the words that the API takes: `ACTIVE` was read, `FINALIZED` must be written.
-fn written_form(field: &Field, live: &Value) -> Value {
-    if let Some(text) = live.as_str()
-        && !field.accepted.is_empty()
-        && !field.accepted.iter().any(|a| a == text)
-        && let Some((word, _)) = field.equals.iter().find(|(_, others)| others.iter().any(|o| o == text))
-    {
-        return Value::String(word.clone());
-    }
-    live.clone()
 }
 
 fn has_secret_field(field: &Field, value: &Value) -> bool {

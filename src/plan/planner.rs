@@ -59,6 +59,10 @@ pub struct Options {
     pub accept_target_change: bool,
     /// Which connections the run is about.
     pub selector: Selector,
+    /// Live objects that connections without a record are said to be, by id.
+    pub pinned: BTreeMap<Address, String>,
+    /// Are live objects taken over even where a target has `adopt = false`? Whoever imports says that they are theirs.
+    pub adopt_anyway: bool,
 }
 
 /// The rules that hold for one connection.
@@ -104,6 +108,16 @@ impl<'w> World<'w> {
     }
 
     fn locate(&self, connection: &Connection, rules: Rules<'_>, record: Option<&Record>) -> Located {
+        if record.is_none()
+            && let Some(id) = self.options.pinned.get(&connection.address)
+        {
+            let target = connection.address.target();
+            let collection = &rules.kind.collection;
+            let Some(list) = self.observed.list(target, collection) else { return Located::Uncertain };
+            let gone = matches!(self.observed.detail(target, collection, id), Some(Detail::Gone));
+            let may_be = rules.collection.read.is_some() || list.object(id).is_some();
+            return if may_be && !gone { Located::At { id: id.clone(), by_name: true } } else { Located::Absent { gone: None } };
+        }
         // An owner that left the files gives its object away: that is a renamed key.
         let is_taken = |id: &str| self.other_owner(&connection.address, id).is_some_and(|owner| self.is_declared(owner));
         locate(connection, &rules.kind.collection, rules.collection, record, self.observed, &is_taken)
@@ -292,7 +306,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     let connection = connection;
     let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
     let interrupted = world.state.open_intents().any(|i| i.address == connection.address && i.verb == "create" && i.name == name);
-    if by_name && !rules.target.adopt && !interrupted {
+    if by_name && !rules.target.adopt && !world.options.adopt_anyway && !interrupted {
         found.push(taken(&connection, rules, &name, id.as_deref(), "this target has `adopt = false`"));
         return None;
     }

@@ -5,6 +5,7 @@
 pub mod builtin;
 pub mod compare;
 pub mod exchange;
+pub mod export;
 pub mod mask;
 pub mod model;
 pub mod object;

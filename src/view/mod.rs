@@ -15,6 +15,7 @@
 
 pub mod apply;
 pub mod diagnostic;
+pub mod drift;
 pub mod json;
 mod pages;
 pub mod plan;

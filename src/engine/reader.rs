@@ -1,0 +1,98 @@
+//! A lane that can only look. What takes this type and no other cannot change anything: there is no way to a write from
+//! here. `drift` and the refresh of every plan are built on it.
+
+use std::collections::BTreeMap;
+
+use super::event::Report;
+use super::explain::{Purpose, explain};
+use super::lane::{CallError, CallFailure, Lane};
+use super::refresh::Lanes;
+use crate::config::project::Target;
+use crate::diagnostic::Diagnostic;
+use crate::platform::exchange::ApiError;
+use crate::platform::model::{Collection, Definition};
+use crate::platform::object::{Lister, Listing, Object, read_answer, read_request};
+use crate::secret::Redactor;
+
+/// One target, read only. The lane inside stays private.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLane<'l>(&'l Lane);
+
+/// The readers of a run, by target.
+pub type Readers<'l> = BTreeMap<String, ReadLane<'l>>;
+
+/// The readers over some lanes.
+#[must_use]
+pub fn readers(lanes: &Lanes) -> Readers<'_> {
+    lanes.iter().map(|(target, lane)| (target.clone(), ReadLane::of(lane))).collect()
+}
+
+impl<'l> ReadLane<'l> {
+    /// The reader over a lane.
+    #[must_use]
+    pub fn of(lane: &'l Lane) -> Self {
+        Self(lane)
+    }
+
+    /// The target's name.
+    #[must_use]
+    pub fn target(self) -> &'l str {
+        &self.0.target
+    }
+
+    /// The rules of its platform.
+    #[must_use]
+    pub fn definition(self) -> &'l Definition {
+        &self.0.definition
+    }
+
+    /// So many objects are known to be there.
+    pub fn expect(self, known: usize) {
+        self.0.expect(known);
+    }
+
+    /// Lists a collection to its end. Where the API has only a limit, a known larger number is asked for at once.
+    ///
+    /// # Errors
+    /// The request that failed for good.
+    pub async fn list(self, collection: &Collection, report: &dyn Report) -> Result<Listing, CallError> {
+        let mut lister = Lister::new(collection, self.0.list_limit, self.0.expected());
+        loop {
+            let request = lister.request();
+            let json = self.0.call(&request, report).await?;
+            if !lister.take(&json).map_err(|error| unexpected(error, request.line()))? {
+                return Ok(lister.finish());
+            }
+        }
+    }
+
+    /// Reads one object; `None` if there is none of this id.
+    ///
+    /// # Errors
+    /// The request that failed for good.
+    pub async fn read(self, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
+        let Some(request) = read_request(collection, id) else { return Ok(None) };
+        match self.0.call(&request, report).await {
+            Ok(json) => read_answer(collection, id, &json).map(Some).map_err(|error| unexpected(error, request.line())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A failed request in words.
+    #[must_use]
+    pub fn explain(self, target: &Target, error: &CallError, purpose: Purpose<'_>, redactor: &Redactor) -> Diagnostic {
+        explain(self.0, target, error, purpose, redactor)
+    }
+}
+
+/// An answer that came and is not what the definition says.
+pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
+    CallError {
+        cause: CallFailure::Api(error),
+        request,
+        attempts: 1,
+        elapsed: std::time::Duration::ZERO,
+        may_have_happened: true,
+    }
+}
