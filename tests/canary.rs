@@ -76,6 +76,18 @@ fn no_command_shows_or_writes_a_secret() {
             &["state", "list"],
             &["state", "show", "kore/b"],
             &["state", "list", "--json"],
+            &["env"],
+            &["env", "--json"],
+            &["env", "--template"],
+            &["graph"],
+            &["graph", "--json"],
+            &["drift"],
+            &["drift", "--json"],
+            &["import", "--yes"],
+            &["import", "--json"],
+            &["export"],
+            &["export", "--json"],
+            &["export", "kore", "--write", "exported.yaml"],
         ];
         for args in script {
             let ran = project.run(args);

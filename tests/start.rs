@@ -92,7 +92,7 @@ fn a_new_project_plans_and_applies_at_once() {
         }
         assert!(project.read("patchbay.toml").contains(&format!("platform = \"{platform}\"")));
         assert_eq!(project.read(".gitignore"), ".patchbay/\n.env\n");
-        assert_eq!(project.read(".gitattributes"), "patchbay.state merge=union -text\n");
+        assert_eq!(project.read(".gitattributes"), "patchbay*.state merge=union -text\n");
 
         let ran = project.run(&["validate"]);
         assert!(ran.code == 0 && ran.stderr.is_empty(), "{platform}: {ran}");
@@ -141,11 +141,11 @@ fn a_second_init_refuses_and_changes_nothing() {
 fn lines_are_added_to_files_that_are_there() {
     let project = Project::empty();
     project.write(".gitignore", "/target\n.env");
-    project.write(".gitattributes", "patchbay.state merge=union -text\n");
+    project.write(".gitattributes", "patchbay*.state merge=union -text\n");
     let (document, code) = project.json(&["init"]);
     assert_eq!(code, 0, "{document:#}");
     assert_eq!(project.read(".gitignore"), "/target\n.env\n.patchbay/\n");
-    assert_eq!(project.read(".gitattributes"), "patchbay.state merge=union -text\n");
+    assert_eq!(project.read(".gitattributes"), "patchbay*.state merge=union -text\n");
     let written = document["written"].as_array().unwrap();
     assert!(written.contains(&json!(".gitignore")) && !written.contains(&json!(".gitattributes")), "{document:#}");
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     propagate_version = true,
     subcommand_required = false,
     after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
-    after_long_help = "Examples:\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
+    after_long_help = "Examples:\n  patchbay init                        a project that plans against the sandbox at once\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
 )]
 pub struct Cli {
     /// What applies to every command.

@@ -143,7 +143,8 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
                 let known = owner.map(|o| o.key().to_owned()).filter(|key| !exported.iter().any(|e| e.address.key() == key));
                 let key = known.unwrap_or_else(|| export::key_for(&last_part(collection, &object), &mut keys));
                 let prefix = export::variable_name(&[lane.target.as_str(), key.as_str()]);
-                let declared = export::declare(&chosen, collection, &object, &prefix, &mut variables);
+                let is_known = |text: &str| context.redactor.scrub(text) != text;
+                let declared = export::declare(&chosen, collection, &object, &prefix, &mut variables, &is_known);
                 exported.push(Exported { address: Address::new(lane.target.clone(), key), declared });
             }
         }

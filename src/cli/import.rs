@@ -280,10 +280,11 @@ fn screen(gathered: &Gathered, session: &Session, planned: &Planned, wanted: &Wa
         }
         for change in here.iter().filter(|c| c.adopts && c.action != Action::Adopt) {
             let id = neutral(change.id.as_deref().unwrap_or_default());
-            text.push_str(&format!(
-                "  ≠ differs           {}   {id}   `patchbay apply` would adopt and change it\n",
-                change.address
-            ));
+            let next = match change.action {
+                Action::Blocked => "the API cannot change it to what the files want: `patchbay plan` says why",
+                _ => "`patchbay apply` would adopt and change it",
+            };
+            text.push_str(&format!("  ≠ differs           {}   {id}   {next}\n", change.address));
         }
         if wanted.address.is_some() {
             continue;

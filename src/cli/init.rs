@@ -51,7 +51,7 @@ const SCHEMA: &str = "connections.schema.json";
 
 /// Lines that are added to a file that may be there already.
 const LINES: [(&str, &[&str]); 2] =
-    [(".gitignore", &[".patchbay/", ".env"]), (".gitattributes", &["patchbay.state merge=union -text"])];
+    [(".gitignore", &[".patchbay/", ".env"]), (".gitattributes", &["patchbay*.state merge=union -text"])];
 
 /// `init`
 #[derive(Debug, clap::Args)]

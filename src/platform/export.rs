@@ -120,7 +120,7 @@ pub struct Declared {
 }
 
 /// The declaration of a live object. Variables are called `prefix` and the field's name, and none is called as one of
-/// those that are `taken`.
+/// those that are `taken`. A text in which `is_known` finds a secret of this run becomes a variable wherever it stands.
 #[must_use]
 pub fn declare(
     chosen: &Chosen<'_>,
@@ -128,10 +128,11 @@ pub fn declare(
     object: &Object,
     prefix: &str,
     taken: &mut BTreeSet<String>,
+    is_known: &dyn Fn(&str) -> bool,
 ) -> Declared {
     let object = object.clone().as_written(chosen.kind);
     let volatile = collection.watermark.as_deref().map(FieldPath::parse);
-    let mut walk = Walk { prefix, taken, volatile, variables: Vec::new(), notes: Vec::new() };
+    let mut walk = Walk { prefix, taken, is_known, volatile, variables: Vec::new(), notes: Vec::new() };
     walk.notes.extend(chosen.doubt.clone());
     if !chosen.missing.is_empty() {
         let listed: Vec<String> = chosen.missing.iter().map(|path| format!("`{path}`")).collect();
@@ -144,6 +145,7 @@ pub fn declare(
 struct Walk<'w> {
     prefix: &'w str,
     taken: &'w mut BTreeSet<String>,
+    is_known: &'w dyn Fn(&str) -> bool,
     /// A field that changes by itself.
     volatile: Option<FieldPath>,
     variables: Vec<Variable>,
@@ -224,7 +226,7 @@ impl Walk<'_> {
     /// Content that is no secret by its rules, and may hold one all the same. `name` is the key that it stands under.
     fn free(&mut self, value: &Value, name: Option<&str>, path: &FieldPath) -> Value {
         match value {
-            Value::String(text) if may_be_secret(text, name) => self.variable(path, false),
+            Value::String(text) if may_be_secret(text, name) || (self.is_known)(text) => self.variable(path, false),
             Value::String(text) => Value::String(escaped(text)),
             Value::List(items) => {
                 Value::List(items.iter().enumerate().map(|(n, item)| self.free(item, name, &path.join(Step::Index(n)))).collect())
@@ -376,7 +378,7 @@ mod tests {
         let (name, collection) = definition.collections.first().unwrap();
         let object = Object::from_json(collection, body).unwrap();
         let chosen = choose_kind(&definition, name, &object).unwrap();
-        let declared = declare(&chosen, collection, &object, "T_K", &mut BTreeSet::new());
+        let declared = declare(&chosen, collection, &object, "T_K", &mut BTreeSet::new(), &|_| false);
         let variables = declared.variables.into_iter().map(|v| v.name).collect();
         (declared.kind, declared.spec.expose_json().unwrap(), variables, declared.notes)
     }
