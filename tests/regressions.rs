@@ -335,3 +335,25 @@ fn a_broken_pipe_stops_no_apply() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     project.assert_empty_plan();
 }
+
+#[test]
+fn a_full_replacement_names_what_it_may_lose() {
+    for (settings, expected) in [("read_back=top-level", json!(["idp", "isEnable"])), ("read_back=everything", json!([]))] {
+        let server = Server::quirky(settings);
+        let text = existing("c", "C", "").replace("status: FINALIZED", "status: DRAFT");
+        let project = project(&server, &text);
+        project.apply();
+        if settings.ends_with("everything") {
+            outside(&server, "C", |o| {
+                o["idp"] = "none".into();
+                o["isEnable"] = true.into();
+            });
+        }
+        project.replace("connections/all.yaml", "status: DRAFT", "status: FINALIZED");
+        let (document, _) = project.json(&["plan"]);
+        let request = &document["resource_changes"][0]["patchbay"]["requests"][0];
+        assert_eq!((request["method"].as_str(), &request["may_lose"]), (Some("PUT"), &expected), "{settings}: {document:#}");
+        let ran = project.run(&["plan"]);
+        assert_eq!(ran.stdout.contains("may lose:"), settings.ends_with("top-level"), "{ran}");
+    }
+}

@@ -31,6 +31,8 @@ pub struct Choice<'k> {
     pub body: Value,
     /// The secrets in the body that do not change.
     pub resends: Vec<FieldPath>,
+    /// Fields that the request may lose.
+    pub may_lose: Vec<FieldPath>,
 }
 
 impl Choice<'_> {
@@ -42,6 +44,7 @@ impl Choice<'_> {
             path: with_id(&self.verb.path, id),
             full: self.verb.semantics != Semantics::Merge,
             resends: self.resends.clone(),
+            may_lose: self.may_lose.clone(),
         }
     }
 }
@@ -101,8 +104,9 @@ pub fn choices<'k>(
         let carried = secrets_in(kind, &body);
         let cost = carried.len();
         let resends = carried.into_iter().filter(|path| !writes.iter().any(|w| path.starts_with(w))).collect();
+        let may_lose = if verb.semantics == Semantics::Merge { Vec::new() } else { unseen(kind, &body) };
         let body = renamed(body, verb);
-        all.push((cost, Choice { verb, body, resends }));
+        all.push((cost, Choice { verb, body, resends, may_lose }));
     }
     // Stable: of verbs that need equally many secrets, the first of the definition stays first.
     all.sort_by_key(|(cost, _)| *cost);
@@ -115,6 +119,16 @@ pub fn choices<'k>(
         fields = writes.to_vec();
     }
     Err(Uncovered { fields, loses })
+}
+
+/// The optional fields that are in neither the files nor what a read gave back, where a read gives back only a part:
+/// a verb that loses what it is not given may lose them.
+fn unseen(kind: &Kind, body: &Value) -> Vec<FieldPath> {
+    if kind.read_back == ReadBack::Full {
+        return Vec::new();
+    }
+    let sent = |name: &String| body.as_map().is_some_and(|map| map.contains_key(name));
+    kind.fields.keys().filter(|name| !sent(name)).map(|name| FieldPath::root().key(name)).collect()
 }
 
 /// A body in which every ignored place that travels along has its live value: others may change it, so we may not
@@ -327,5 +341,5 @@ fn secrets_in(kind: &Kind, body: &Value) -> Vec<FieldPath> {
 /// The outline of a create.
 #[must_use]
 pub fn create_outline(kind: &Kind) -> Outline {
-    Outline { method: kind.create.method, path: kind.create.path.clone(), full: true, resends: Vec::new() }
+    Outline { method: kind.create.method, path: kind.create.path.clone(), full: true, resends: Vec::new(), may_lose: Vec::new() }
 }

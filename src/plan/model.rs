@@ -178,6 +178,8 @@ pub struct Outline {
     pub full: bool,
     /// Secrets that it carries although they do not change.
     pub resends: Vec<FieldPath>,
+    /// Fields that it may lose: nobody declared them, and the API does not show whether they are set.
+    pub may_lose: Vec<FieldPath>,
 }
 
 /// Why nothing can be done, and what the user can do.

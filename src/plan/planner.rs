@@ -542,7 +542,7 @@ fn deletion(record: &Record, request: &DeleteRequest) -> Change {
     let path = with_id(&request.path, &record.id);
     Change {
         action: Action::Delete,
-        request: Some(Outline { method: request.method, path, full: false, resends: Vec::new() }),
+        request: Some(Outline { method: request.method, path, full: false, resends: Vec::new(), may_lose: Vec::new() }),
         reason: Some(Reason { text: "in no file, and this target has `prune = true`".to_owned(), help: String::new() }),
         ..bare(record)
     }

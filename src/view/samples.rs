@@ -59,7 +59,7 @@ pub(super) fn doubtful(path: &str, why: Unproved) -> FieldChange {
 }
 
 pub(super) fn outline(method: Method, path: &str, full: bool) -> Outline {
-    Outline { method, path: path.to_owned(), full, resends: Vec::new() }
+    Outline { method, path: path.to_owned(), full, resends: Vec::new(), may_lose: Vec::new() }
 }
 
 pub(super) fn change(at: &str, action: Action) -> Change {

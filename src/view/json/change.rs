@@ -84,6 +84,7 @@ struct Request<'c> {
     path: &'c str,
     full: bool,
     resends: Vec<String>,
+    may_lose: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -206,6 +207,7 @@ impl<'c> Request<'c> {
             path: &outline.path,
             full: outline.full,
             resends: outline.resends.iter().map(ToString::to_string).collect(),
+            may_lose: outline.may_lose.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -106,7 +106,7 @@ fn a_create_in_full() {
                     {"path": "fields.API_KEY", "verdict": "new"},
                     {"path": "boundTo", "verdict": "new"}
                 ],
-                "requests": [{"method": "POST", "path": "/connections", "full": true, "resends": []}],
+                "requests": [{"method": "POST", "path": "/connections", "full": true, "resends": [], "may_lose": []}],
                 "reason": null,
                 "basis": {"watermark": null, "digest": null},
                 "depends_on": [],
@@ -191,7 +191,10 @@ fn a_request_and_a_reason_are_told() {
     let reason = Reason { text: "the rule".to_owned(), help: "the way out".to_owned() };
     let own =
         only(Change { request: Some(request), reason: Some(reason), ..change("gateway/a", Action::Update) })["patchbay"].clone();
-    assert_eq!(own["requests"], json!([{"method": "POST", "path": "/providers", "full": true, "resends": ["apiKey"]}]));
+    assert_eq!(
+        own["requests"],
+        json!([{"method": "POST", "path": "/providers", "full": true, "resends": ["apiKey"], "may_lose": []}])
+    );
     assert_eq!(own["reason"], json!({"text": "the rule", "help": "the way out"}));
 }
 

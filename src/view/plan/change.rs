@@ -20,6 +20,17 @@ pub(super) fn block(change: &Change, pages: &mut Pages<'_>, style: &Style) -> Ve
         let line = Line::new(style, 8).put(ink::ROTATE, "re-sent:").put(ink::PLAIN, " ").put(ink::PLAIN, &paths.join(", "));
         lines.push(line.also(ink::DIM, why).end());
     }
+    if let Some(request) = change.request.as_ref().filter(|request| !request.may_lose.is_empty()) {
+        let paths: Vec<String> = request.may_lose.iter().map(|path| clean(&path.to_string())).collect();
+        let text = format!(
+            "{}: this request replaces the whole object, and the API does not show whether they are set",
+            paths.join(", ")
+        );
+        for (n, part) in wrap(&text, style.prose().saturating_sub(18)).iter().enumerate() {
+            let lead = if n == 0 { "may lose:" } else { "" };
+            lines.push(Line::new(style, 8).put(ink::REMOVE, lead).until(18).put(ink::PLAIN, part).end());
+        }
+    }
     if change.unchanged_fields > 0 && change.action != Action::Rotate {
         let hidden = format!("{} hidden", count(change.unchanged_fields, "unchanged field"));
         lines.push(Line::new(style, 8).put(ink::DIM, &hidden).end());
