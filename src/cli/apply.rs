@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::ApplyArgs;
-use super::gather::{Gathered, How, gather};
+use super::gather::{Gathered, gather};
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
@@ -33,8 +33,7 @@ const SETTLING: Duration = Duration::from_secs(5);
 pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
         return fail(out, &found, &sources);
     };
@@ -45,11 +44,8 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let chosen = saved.as_ref().map(|saved| session::with_choices(context.globals, &args.planning, &saved.choices));
     let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
     let opening = Opening { globals, planning: flags, env: context.env, key: KeyUse::Must, targets: None };
-    let session = match session::open(&opening, &gathered).await {
-        Ok((session, warnings)) => {
-            found.extend(warnings);
-            session
-        }
+    let session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
         Err(errors) => return fail(out, &errors, &sources),
     };
     let lines = Lines::new(out);

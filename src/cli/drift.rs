@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 
 use super::args::{Planning, RefreshArg};
-use super::gather::{How, gather};
+use super::gather::gather;
 use super::out::Out;
 use super::planning::{self, Filling};
 use super::report::Lines;
@@ -56,19 +56,15 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
     let out = context.out;
     let started = clock::instant();
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
         out.failed(&found, &sources);
         return exit::ERROR;
     };
     let planning = planning_of(args);
     let opening = Opening { globals: context.globals, planning: &planning, env: context.env, key: KeyUse::Never, targets: None };
-    let mut session = match session::open(&opening, &gathered).await {
-        Ok((session, warnings)) => {
-            found.extend(warnings);
-            session
-        }
+    let mut session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
         Err(errors) => {
             out.failed(&errors, &sources);
             return exit::ERROR;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::gather::{Gathered, How, gather};
+use super::gather::{Gathered, gather};
 use super::{Context, exit};
 use crate::config::node::Node;
 use crate::config::project::FILE_NAME;
@@ -137,8 +137,7 @@ impl Variable {
 pub fn run(context: &Context<'_>, args: &EnvArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: true, redactor: context.redactor };
-    let (gathered, found) = gather(&how, &mut sources);
+    let (gathered, found) = gather(context, true, &mut sources);
     let variables = gathered.and_then(|gathered| variables(context, &gathered));
     let Some(variables) = variables else {
         // The same files were read by `gather`, which has said what is wrong with them.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::args::{Planning, RefreshArg};
-use super::gather::{Gathered, How, gather};
+use super::gather::{Gathered, gather};
 use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
@@ -82,39 +82,30 @@ pub fn known_targets(gathered: &Gathered, names: &[String]) -> Result<BTreeSet<S
 pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, false, &mut sources);
     // That there is no connection file yet is why people export.
     found.retain(|d| d.is_error() || d.code != codes::NOT_FOUND);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        out.failed(&found, &sources);
-        return exit::of_errors(&found);
-    };
-    let fail = |errors: &[Diagnostic]| {
-        out.failed(errors, &sources);
-        exit::of_errors(errors)
+        return context.fail(&found, &sources);
     };
     let wanted = match known_targets(&gathered, &args.targets) {
         Ok(names) if names.is_empty() => gathered.project.targets.keys().cloned().collect(),
         Ok(names) => names,
-        Err(errors) => return fail(&errors),
+        Err(errors) => return context.fail(&errors, &sources),
     };
     for path in args.write.iter().chain(&args.env_template) {
         let whole = context.path(path);
         if files::is_file(&whole) || files::is_dir(&whole) {
             let error = Diagnostic::error(codes::UNREADABLE, format!("`{}` is there already", path.display()));
-            return fail(&[error.help("name a file that does not exist; nothing is overwritten")]);
+            return context.fail(&[error.help("name a file that does not exist; nothing is overwritten")], &sources);
         }
     }
     let planning = plain_planning();
     let opening =
         Opening { globals: context.globals, planning: &planning, env: context.env, key: KeyUse::Never, targets: Some(&wanted) };
-    let session = match session::open(&opening, &gathered).await {
-        Ok((session, warnings)) => {
-            found.extend(warnings);
-            session
-        }
-        Err(errors) => return fail(&errors),
+    let session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) => return context.fail(&errors, &sources),
     };
     let lines = Lines::new(out);
     let mut exported: Vec<Exported> = Vec::new();

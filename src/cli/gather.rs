@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::Globals;
+use super::Context;
 use crate::config::connections::{self, Declarations};
 use crate::config::desired::{Desired, Inputs, resolve};
 use crate::config::project::{self, FILE_NAME, Project};
@@ -16,7 +16,6 @@ use crate::io::{env, files};
 use crate::platform::builtin;
 use crate::platform::model::Definition;
 use crate::platform::parse;
-use crate::secret::Redactor;
 use crate::source::{FileId, Sources, Span};
 use crate::suggest;
 
@@ -37,29 +36,17 @@ pub struct Gathered {
     pub files: usize,
 }
 
-/// How to gather.
-#[derive(Clone, Copy, Debug)]
-pub struct How<'h> {
-    /// The flags.
-    pub globals: &'h Globals,
-    /// The environment.
-    pub env: &'h BTreeMap<String, String>,
-    /// Placeholders instead of missing variables?
-    pub offline: bool,
-    /// Learns every secret.
-    pub redactor: &'h Redactor,
-}
-
-/// Reads everything. What could be read is returned together with everything that is wrong.
-pub fn gather(how: &How<'_>, sources: &mut Sources) -> (Option<Gathered>, Diagnostics) {
+/// Reads everything. What could be read is returned together with everything that is wrong. `offline` puts placeholders
+/// in the place of missing variables.
+pub fn gather(context: &Context<'_>, offline: bool, sources: &mut Sources) -> (Option<Gathered>, Diagnostics) {
     let mut found = Diagnostics::new();
-    let gathered = all(how, sources, &mut found);
+    let gathered = all(context, offline, sources, &mut found);
     tidy(&mut found);
     (gathered, found)
 }
 
-fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<Gathered> {
-    let start = how.globals.chdir.clone().unwrap_or_else(|| PathBuf::from("."));
+fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut Diagnostics) -> Option<Gathered> {
+    let start = context.globals.chdir.clone().unwrap_or_else(|| PathBuf::from("."));
     if !files::is_dir(&start) {
         found.push(
             Diagnostic::error(codes::NO_PROJECT, format!("there is no folder `{}`", start.display())).help("check -C / --chdir"),
@@ -73,7 +60,7 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         );
         return None;
     };
-    let env = environment(how, &start, found);
+    let env = environment(context, &start, found);
     if found.iter().any(Diagnostic::is_error) {
         // Without these variables everything that needs them would be wrong, too.
         return None;
@@ -83,8 +70,8 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         env: Arc::new(env),
         vars: Arc::default(),
         read_file: Arc::new(move |path| files::read_text(&base.join(path)).map_err(|e| e.why)),
-        offline: how.offline,
-        redactor: how.redactor.clone(),
+        offline,
+        redactor: context.redactor.clone(),
     };
 
     let (file, text) = read(&dir.join(FILE_NAME), FILE_NAME, sources, found)?;
@@ -96,7 +83,7 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
             return None;
         }
     };
-    let (project, errors) = project::read(&root, how.globals.profile.as_deref(), &scope, sources);
+    let (project, errors) = project::read(&root, context.globals.profile.as_deref(), &scope, sources);
     found.extend(errors);
     let project = project?;
     for (what, span) in &project.literal_credentials {
@@ -104,7 +91,7 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
         let error = Diagnostic::error(codes::LITERAL_SECRET, format!("`{what}` is a secret and stands in the file as it is"))
             .label(*span, "whoever reads this file has it")
             .help("take it from the environment: \"${{ env.NAME }}\"\nor pass --allow-literal-secrets");
-        match literals(how) {
+        match literals(context) {
             LiteralSecrets::Allow => {}
             LiteralSecrets::Refuse => found.push(error),
             LiteralSecrets::Warn => found.push(Diagnostic { severity: crate::diagnostic::Severity::Warning, ..error }),
@@ -114,17 +101,17 @@ fn all(how: &How<'_>, sources: &mut Sources, found: &mut Diagnostics) -> Option<
     check_targets(&project, &definitions, sources, found);
     let scope = Scope { vars: Arc::clone(&project.vars), ..scope };
 
-    let (declarations, count) = declarations(how, &dir, &start, &project, sources, found);
-    let inputs = Inputs { project: &project, definitions: &definitions, scope: &scope, literals: literals(how) };
+    let (declarations, count) = declarations(context, &dir, &start, &project, sources, found);
+    let inputs = Inputs { project: &project, definitions: &definitions, scope: &scope, literals: literals(context) };
     let (desired, errors) = resolve(&declarations, &inputs, sources);
     found.extend(errors);
     Some(Gathered { dir, project, definitions, desired, scope, files: count })
 }
 
-fn literals(how: &How<'_>) -> LiteralSecrets {
-    if how.globals.allow_literal_secrets {
+fn literals(context: &Context<'_>) -> LiteralSecrets {
+    if context.globals.allow_literal_secrets {
         LiteralSecrets::Allow
-    } else if how.env.get("CI").is_some_and(|ci| !ci.is_empty()) {
+    } else if context.env.get("CI").is_some_and(|ci| !ci.is_empty()) {
         LiteralSecrets::Refuse
     } else {
         LiteralSecrets::Warn
@@ -132,9 +119,9 @@ fn literals(how: &How<'_>) -> LiteralSecrets {
 }
 
 /// The environment with the variables of `--env-file` under it.
-fn environment(how: &How<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap<String, String> {
+fn environment(context: &Context<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    for path in &how.globals.env_file {
+    for path in &context.globals.env_file {
         let named = path;
         let path = start.join(path);
         match files::read_text(&path).map_err(|e| crate::io::files::FileError { path: named.clone(), ..e }) {
@@ -150,7 +137,7 @@ fn environment(how: &How<'_>, start: &Path, found: &mut Diagnostics) -> BTreeMap
             }
         }
     }
-    all.extend(how.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+    all.extend(context.env.iter().map(|(k, v)| (k.clone(), v.clone())));
     all
 }
 
@@ -168,7 +155,7 @@ fn read(path: &Path, name: &str, sources: &mut Sources, found: &mut Diagnostics)
 }
 
 fn declarations(
-    how: &How<'_>,
+    context: &Context<'_>,
     dir: &Path,
     start: &Path,
     project: &Project,
@@ -176,11 +163,11 @@ fn declarations(
     found: &mut Diagnostics,
 ) -> (Declarations, usize) {
     let mut declarations = Declarations::default();
-    let own = how.globals.files.is_empty();
+    let own = context.globals.files.is_empty();
     let base = if own { dir } else { start };
     let mut paths = Vec::new();
     let mut patterns = Vec::new();
-    for pattern in if own { &project.connections } else { &how.globals.files } {
+    for pattern in if own { &project.connections } else { &context.globals.files } {
         let path = base.join(pattern);
         if files::is_file(&path) {
             paths.push(PathBuf::from(pattern));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum as _;
 use serde_json::json;
 
-use super::gather::{Gathered, How, gather};
+use super::gather::{Gathered, gather};
 use super::{Context, exit};
 use crate::address::Address;
 use crate::config::desired::Connection;
@@ -49,8 +49,7 @@ struct Vertex {
 pub fn run(context: &Context<'_>, _: &GraphArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: true, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, true, &mut sources);
     found.retain(|d| !VALUES.contains(&d.code));
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
         out.failed(&found, &sources);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::apply;
 use super::export::{display_name, known_targets, plain_planning};
-use super::gather::{Gathered, How, gather};
+use super::gather::{Gathered, gather};
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
@@ -54,18 +54,13 @@ impl Wanted {
 pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        out.failed(&found, &sources);
-        return exit::of_errors(&found);
+        return context.fail(&found, &sources);
     };
     let wanted = match wanted(&gathered, args) {
         Ok(wanted) => wanted,
-        Err(errors) => {
-            out.failed(&errors, &sources);
-            return exit::of_errors(&errors);
-        }
+        Err(errors) => return context.fail(&errors, &sources),
     };
     let planning = plain_planning();
     let opening = Opening {
@@ -75,22 +70,15 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
         key: KeyUse::Must,
         targets: wanted.targets.as_ref(),
     };
-    let mut session = match session::open(&opening, &gathered).await {
-        Ok((session, warnings)) => {
-            found.extend(warnings);
-            session
-        }
-        Err(errors) => {
-            out.failed(&errors, &sources);
-            return exit::of_errors(&errors);
-        }
+    let mut session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) => return context.fail(&errors, &sources),
     };
     // Whoever imports says that it is theirs.
     session.options.adopt_anyway = true;
     if let (Some(address), Some(id)) = (&wanted.address, &args.id) {
         if let Some(error) = cannot_pin(&session, address, id) {
-            out.failed(std::slice::from_ref(&error), &sources);
-            return exit::of_errors(&[error]);
+            return context.fail(&[error], &sources);
         }
         session.options.pinned.insert(address.clone(), id.clone());
     }

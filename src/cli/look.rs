@@ -1,7 +1,7 @@
 //! `patchbay show`, `patchbay state list | show`, `patchbay schema`: commands that only look.
 
 use super::args::{Schema, SchemaName, Show, StateArgs, StateCommand};
-use super::gather::{How, gather};
+use super::gather::gather;
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::files;
@@ -50,14 +50,12 @@ pub fn show(context: &Context<'_>, args: &Show) -> u8 {
 pub fn state(context: &Context<'_>, args: &StateArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: true, redactor: context.redactor };
     let path = match &context.globals.state {
         Some(path) => context.path(path),
-        None => match gather(&how, &mut sources) {
+        None => match gather(context, true, &mut sources) {
             (Some(gathered), _) => gathered.dir.join(&gathered.project.state_path),
             (None, found) => {
-                out.failed(&found, &sources);
-                return exit::of_errors(&found);
+                return context.fail(&found, &sources);
             }
         },
     };

@@ -53,6 +53,13 @@ impl Context<'_> {
     pub fn path(&self, path: &Path) -> PathBuf {
         self.globals.chdir.as_deref().unwrap_or(Path::new("")).join(path)
     }
+
+    /// Ends a command that failed before it had anything else to say: shows why, and returns the exit code.
+    #[must_use]
+    pub fn fail(&self, errors: &[Diagnostic], sources: &Sources) -> u8 {
+        self.out.failed(errors, sources);
+        exit::of_errors(errors)
+    }
 }
 
 /// Words from other tools, and what they are called here.

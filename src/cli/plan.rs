@@ -1,7 +1,7 @@
 //! `patchbay plan`
 
 use super::args::PlanArgs;
-use super::gather::{How, gather};
+use super::gather::gather;
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
 use super::report::Lines;
@@ -19,11 +19,9 @@ use crate::view::style::Style;
 pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: false, redactor: context.redactor };
-    let (gathered, mut found) = gather(&how, &mut sources);
+    let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        out.failed(&found, &sources);
-        return exit::of_errors(&found);
+        return context.fail(&found, &sources);
     };
     let opening = Opening {
         globals: context.globals,
@@ -32,15 +30,9 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         key: if args.out.is_some() { KeyUse::Must } else { KeyUse::May },
         targets: None,
     };
-    let session = match session::open(&opening, &gathered).await {
-        Ok((session, warnings)) => {
-            found.extend(warnings);
-            session
-        }
-        Err(errors) => {
-            out.failed(&errors, &sources);
-            return exit::of_errors(&errors);
-        }
+    let session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) => return context.fail(&errors, &sources),
     };
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);

@@ -88,12 +88,11 @@ pub enum KeyUse {
     Never,
 }
 
-/// Opens a session. Nothing has been sent to a target yet.
+/// Opens a session; warnings are added to `found`. Nothing has been sent to a target yet.
 ///
 /// # Errors
 /// Everything that forbids to go on.
-pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session, Diagnostics), Diagnostics> {
-    let mut found = Diagnostics::new();
+pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagnostics) -> Result<Session, Diagnostics> {
     let globals = opening.globals;
     let options = options(globals, opening.planning).map_err(|d| vec![d])?;
     let safety = safety(gathered, opening.planning).map_err(|d| vec![d])?;
@@ -125,7 +124,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     };
     let chosen = session.options.selector.choose(&gathered.desired);
     let mut errors = Diagnostics::new();
-    errors.extend(unmatched(globals, gathered, &session.state, &mut found));
+    errors.extend(unmatched(globals, gathered, &session.state, found));
     errors.extend(moved_targets(&session, gathered));
     if !errors.is_empty() {
         return Err(errors);
@@ -152,7 +151,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered) -> Result<(Session
     }
     let owner = |r: &crate::state::Record| ((r.address.target().to_owned(), r.id.clone()), r.address.clone());
     session.owners = session.state.records().map(owner).collect();
-    Ok((session, found))
+    Ok(session)
 }
 
 impl Session {

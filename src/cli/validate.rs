@@ -1,7 +1,7 @@
 //! `patchbay validate`
 
 use super::args::Validate;
-use super::gather::{How, gather};
+use super::gather::gather;
 use super::{Context, exit};
 use crate::diagnostic::has_errors;
 use crate::source::Sources;
@@ -11,8 +11,7 @@ use crate::view;
 pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let how = How { globals: context.globals, env: context.env, offline: args.offline, redactor: context.redactor };
-    let (gathered, found) = gather(&how, &mut sources);
+    let (gathered, found) = gather(context, args.offline, &mut sources);
     let valid = !has_errors(&found);
     if out.is_json {
         out.json(&view::json::diagnostics_document(&found, &sources, valid));
