@@ -309,7 +309,25 @@ enum Segment {
     Expression(Range<usize>),
 }
 
-/// Splits a scalar into text and expressions. Quotes inside an expression may hold `}}`.
+/// Where the expression ends whose inside this text begins with: at the first `}}` outside quotes, which may hold one.
+pub(super) fn expression_end(text: &str) -> Option<usize> {
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    for (n, c) in text.char_indices() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if text[n..].starts_with("}}") => return Some(n),
+            None => {}
+        }
+    }
+    None
+}
+
+/// Splits a scalar into text and expressions.
 fn segments(text: &str) -> Result<Vec<Segment>, TemplateError> {
     let mut all = Vec::new();
     let mut at = 0;
@@ -318,24 +336,7 @@ fn segments(text: &str) -> Result<Vec<Segment>, TemplateError> {
             all.push(Segment::Text(at..open));
         }
         let start = open + 3;
-        let mut quote: Option<char> = None;
-        let mut escaped = false;
-        let mut end = None;
-        for (n, c) in text[start..].char_indices() {
-            match quote {
-                Some(_) if escaped => escaped = false,
-                Some(_) if c == '\\' => escaped = true,
-                Some(q) if c == q => quote = None,
-                Some(_) => {}
-                None if c == '"' || c == '\'' => quote = Some(c),
-                None if text[start + n..].starts_with("}}") => {
-                    end = Some(start + n);
-                    break;
-                }
-                None => {}
-            }
-        }
-        let Some(end) = end else {
+        let Some(end) = expression_end(&text[start..]).map(|n| start + n) else {
             return Err(other("`${{` has no `}}`", &(open..text.len())));
         };
         let inner = &text[start..end];

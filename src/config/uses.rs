@@ -2,6 +2,7 @@
 //! variable needs to be set.
 
 use super::node::{Kind, Node};
+use super::template;
 use crate::source::{Sources, Span};
 
 /// One `env.NAME` in a template.
@@ -56,30 +57,13 @@ pub fn walk(node: &Node, sources: &Sources, found: &mut Vec<Found>) {
     }
 }
 
-/// What stands between the delimiters. Quotes inside an expression may hold `}}`; one without an end is none.
+/// What stands between the delimiters. An expression without an end is none.
 fn expressions(text: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find("${{") {
         let inner = &rest[open + 3..];
-        let mut quote: Option<char> = None;
-        let mut escaped = false;
-        let mut end = None;
-        for (n, c) in inner.char_indices() {
-            match quote {
-                Some(_) if escaped => escaped = false,
-                Some(_) if c == '\\' => escaped = true,
-                Some(q) if c == q => quote = None,
-                Some(_) => {}
-                None if c == '"' || c == '\'' => quote = Some(c),
-                None if inner[n..].starts_with("}}") => {
-                    end = Some(n);
-                    break;
-                }
-                None => {}
-            }
-        }
-        let Some(end) = end else { break };
+        let Some(end) = template::expression_end(inner) else { break };
         all.push(&inner[..end]);
         rest = &inner[end + 2..];
     }
