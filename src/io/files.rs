@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use tempfile::{NamedTempFile, PersistError};
 
 /// A file that could not be read or written.
 #[derive(Debug)]
@@ -124,15 +125,7 @@ pub fn is_dir(path: &Path) -> bool {
 /// # Errors
 /// If it cannot be written; the old file is still there then.
 pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().map_err(|e| error(path, &e))
+    whole(path, text, NamedTempFile::persist)
 }
 
 /// Writes a new file whole or not at all, for the user's eyes only.
@@ -140,12 +133,21 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
 /// # Errors
 /// If it cannot be written, or if there is such a file already.
 pub fn write_new(path: &Path, text: &str) -> Result<(), FileError> {
+    whole(path, text, NamedTempFile::persist_noclobber)
+}
+
+/// Writes a temporary file beside the path, and gives it its name when all of it is on the disk.
+fn whole(
+    path: &Path,
+    text: &str,
+    persist: impl Fn(NamedTempFile, PathBuf) -> Result<fs::File, PersistError>,
+) -> Result<(), FileError> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        let mut file = NamedTempFile::new_in(dir)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|e| e.error)?;
+        persist(file, path.to_owned()).map_err(|e| e.error)?;
         Ok(())
     };
     write().map_err(|e| error(path, &e))
