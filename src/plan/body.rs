@@ -341,5 +341,5 @@ fn secrets_in(kind: &Kind, body: &Value) -> Vec<FieldPath> {
 /// The outline of a create.
 #[must_use]
 pub fn create_outline(kind: &Kind) -> Outline {
-    Outline { method: kind.create.method, path: kind.create.path.clone(), full: true, resends: Vec::new(), may_lose: Vec::new() }
+    Outline::new(kind.create.method, kind.create.path.clone(), true)
 }

@@ -182,6 +182,14 @@ pub struct Outline {
     pub may_lose: Vec<FieldPath>,
 }
 
+impl Outline {
+    /// A request that neither carries a secret again nor loses anything.
+    #[must_use]
+    pub fn new(method: Method, path: String, full: bool) -> Self {
+        Self { method, path, full, resends: Vec::new(), may_lose: Vec::new() }
+    }
+}
+
 /// Why nothing can be done, and what the user can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {

@@ -539,10 +539,9 @@ fn bare(record: &Record) -> Change {
 }
 
 fn deletion(record: &Record, request: &DeleteRequest) -> Change {
-    let path = with_id(&request.path, &record.id);
     Change {
         action: Action::Delete,
-        request: Some(Outline { method: request.method, path, full: false, resends: Vec::new(), may_lose: Vec::new() }),
+        request: Some(Outline::new(request.method, with_id(&request.path, &record.id), false)),
         reason: Some(Reason { text: "in no file, and this target has `prune = true`".to_owned(), help: String::new() }),
         ..bare(record)
     }

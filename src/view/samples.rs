@@ -59,7 +59,7 @@ pub(super) fn doubtful(path: &str, why: Unproved) -> FieldChange {
 }
 
 pub(super) fn outline(method: Method, path: &str, full: bool) -> Outline {
-    Outline { method, path: path.to_owned(), full, resends: Vec::new(), may_lose: Vec::new() }
+    Outline::new(method, path.to_owned(), full)
 }
 
 pub(super) fn change(at: &str, action: Action) -> Change {
