@@ -1,5 +1,6 @@
 //! patchbay reconciles connection definitions of LLM platforms with their live APIs.
 pub mod address;
+pub mod base64;
 pub mod cli;
 pub mod config;
 pub mod diagnostic;

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aho_corasick::{AhoCorasick, MatchKind};
 use zeroize::Zeroizing;
 
+use crate::base64;
+
 /// A secret text. There is no `Display` and no `Serialize`; `Debug` prints a placeholder. [`Secret::expose`] is the
 /// one way to the value and stands out in a search.
 #[derive(Clone, PartialEq, Eq)]
@@ -120,7 +122,7 @@ fn forms(secret: &str) -> Vec<String> {
         let json = json[1..json.len() - 1].to_owned();
         let url: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
         let percent = url.replace('+', "%20");
-        let base64 = base64_without_tail(text.as_bytes());
+        let base64 = base64::encode_whole_groups(text.as_bytes());
         for form in [json, url, percent, base64] {
             if form.len() >= SHORTEST && !all.contains(&form) {
                 all.push(form);
@@ -128,19 +130,6 @@ fn forms(secret: &str) -> Vec<String> {
         }
     }
     all
-}
-
-/// Base64 of the whole three-byte groups: the last group depends on what follows the secret in a longer text.
-fn base64_without_tail(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len() / 3 * 4);
-    for group in bytes.chunks_exact(3) {
-        let bits = (u32::from(group[0]) << 16) | (u32::from(group[1]) << 8) | u32::from(group[2]);
-        for shift in [18, 12, 6, 0] {
-            text.push(char::from(ALPHABET[(bits >> shift & 63) as usize]));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -177,7 +166,7 @@ mod tests {
             }
             assert!(clean.contains(REDACTED) && !clean.contains("ss/w") && !clean.contains("ss%2Fw"), "{text} → {clean}");
         }
-        assert_eq!(base64_without_tail(b"sk-secret-value!"), "c2stc2VjcmV0LXZhbHVl");
+        assert_eq!(base64::encode_whole_groups(b"sk-secret-value!"), "c2stc2VjcmV0LXZhbHVl");
         assert_eq!(scrub(&["sk-secret-value!"], "auth c2stc2VjcmV0LXZhbHVlIQ=="), "auth (redacted)IQ==");
     }
 

@@ -13,6 +13,7 @@ use minijinja::value::{Object, Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 
 use crate::address::Address;
+use crate::base64;
 use crate::path::FieldPath;
 use crate::secret::{Redactor, Secret};
 use crate::value::Value;
@@ -493,27 +494,7 @@ impl Object for ConnectionObject {
 
 fn b64decode(text: &str) -> Result<String, Error> {
     let wrong = || Error::new(ErrorKind::InvalidOperation, "b64decode: the value is not base64 of a text");
-    let mut bits = 0u32;
-    let mut count = 0;
-    let mut bytes = Vec::new();
-    for byte in text.trim().trim_end_matches('=').bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            b'\n' | b'\r' => continue,
-            _ => return Err(wrong()),
-        };
-        bits = (bits << 6) | u32::from(digit);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).map_err(|_| wrong())?);
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    base64::decode(text).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)
 }
 
 /// Which declared connection a reference speaks of: `target/key` as it stands, `key` on the referrer's own target if

@@ -13,6 +13,7 @@ use blake3::Hasher;
 use zeroize::Zeroizing;
 
 use crate::address::Address;
+use crate::base64;
 
 /// The contexts of the derived keys. They are part of the format: another text makes other fingerprints.
 const SECRET: &str = "patchbay 2026-11 state secret fingerprint v1";
@@ -90,7 +91,7 @@ impl Key {
         if let Some(key) = Self::from_hex(text) {
             return Some(key);
         }
-        if let Some(bytes) = from_base64(text) {
+        if let Some(bytes) = base64::decode(text).and_then(|bytes| bytes.try_into().ok()) {
             return Some(Self::new(bytes));
         }
         (text.chars().count() >= 32).then(|| Self::new(blake3::derive_key(KEY_TEXT, text.as_bytes())))
@@ -108,35 +109,6 @@ impl Key {
         }
         text
     }
-}
-
-/// 32 bytes from 43 digits of either alphabet, with or without the padding.
-fn from_base64(text: &str) -> Option<[u8; 32]> {
-    let digits = text.strip_suffix('=').unwrap_or(text);
-    if digits.len() != 43 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    let (mut bits, mut held, mut filled) = (0_u32, 0_u32, 0_usize);
-    for digit in digits.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            *bytes.get_mut(filled)? = (bits >> held).to_le_bytes()[0];
-            filled += 1;
-        }
-    }
-    // 43 digits are 258 bits; the two that are left over say nothing and must not.
-    (filled == 32 && bits & 0b11 == 0).then_some(bytes)
 }
 
 /// Makes fingerprints for one state.
