@@ -38,7 +38,8 @@ impl Code {
     pub fn is_refusal(self) -> bool {
         use codes as c;
         matches!(self.0 / 100, 5)
-            || [c::TARGET_MOVED, c::UNCHANGEABLE, c::AMBIGUOUS, c::STALE, c::SECRET_DIFFERS, c::LIST_CUT].contains(&self)
+            || [c::TARGET_MOVED, c::UNCHANGEABLE, c::UNDELETABLE, c::AMBIGUOUS, c::STALE, c::SECRET_DIFFERS, c::LIST_CUT]
+                .contains(&self)
     }
 }
 
@@ -100,6 +101,7 @@ codes! {
     NOT_APPROVED = 504, "approval is needed and nobody can be asked";
     TOO_MANY_UPDATES = 505, "too many updates";
     PLAIN_HTTP = 506, "plain http to another machine";
+    STILL_NEEDED = 507, "something that stays refers to what would be deleted";
     UNAUTHORISED = 601, "the API rejected the credentials (401)";
     FORBIDDEN = 602, "the credentials may not do this (403)";
     HTTP_NOT_FOUND = 603, "not found (404)";
@@ -119,6 +121,8 @@ codes! {
     DEPENDENCY_FAILED = 702, "a dependency failed";
     READ_BACK = 703, "the API did not store what was sent";
     INTERRUPTED = 704, "interrupted";
+    TEST_FAILED = 705, "the API's own test failed";
+    NO_TEST = 706, "the API has no test for this kind";
     INTERNAL = 901, "a bug in patchbay";
 }
 

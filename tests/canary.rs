@@ -73,6 +73,15 @@ fn no_command_shows_or_writes_a_secret() {
             &["plan", "--refresh", "full", "--json"],
             &["plan", "--rewrite-secrets"],
             &["apply", "--yes", "--json"],
+            &["show", "kore/a"],
+            &["show", "kore/b"],
+            &["show", "kore/b", "--json", "--full"],
+            &["doctor"],
+            &["doctor", "--json", "--env-file", "notes.env"],
+            &["test"],
+            &["test", "--json"],
+            &["destroy", "--yes"],
+            &["destroy", "--yes", "--json"],
             &["state", "list"],
             &["state", "show", "kore/b"],
             &["state", "list", "--json"],
@@ -145,4 +154,42 @@ fn files_that_cannot_be_read_do_not_show_their_secrets_either() {
         }
     }
     drop(project);
+}
+
+#[test]
+fn tests_and_logins_show_no_secret_either() {
+    let server = Server::start();
+    let connections = "connections:\n  a:\n    target: t\n    kind: provider\n    lifecycle: { test: after }\n    spec: { name: openai, apiKey: \"${{ env.KEY }}\" }\n";
+    let project = Project::on(
+        "gateway",
+        &server,
+        "auth = { username = \"${{ env.USER_NAME }}\", password = \"${{ env.PASSWORD }}\" }\n",
+        connections,
+    )
+    .with("KEY", CANARY)
+    .with("USER_NAME", CANARY_2)
+    .with("PASSWORD", CREDENTIAL);
+    let echo = format!("{CANARY} {CANARY_2} {CREDENTIAL}");
+    for (fault, args) in [
+        (Some("POST */auth/login status=400 times=1"), &["plan"][..]),
+        (Some("POST /providers/*/test status=400 times=1"), &["apply", "--yes"]),
+        (Some("POST /providers/*/test status=503 times=1"), &["test", "--retries", "0"]),
+        (Some("GET /providers status=403 times=1"), &["doctor"]),
+        (None, &["apply", "--yes", "-vv"]),
+        (None, &["test", "--json"]),
+        (Some("DELETE /providers/* status=400 times=1"), &["destroy", "--confirm", "t"]),
+        (None, &["destroy", "--confirm", "t", "--json"]),
+    ] {
+        if let Some(fault) = fault {
+            server.fault(&format!("{fault} body={echo}"));
+        }
+        let ran = project.run(args);
+        assert!(ran.code <= 4, "{args:?}: {ran}");
+        for text in [&ran.stdout, &ran.stderr] {
+            assert_clean(&format!("{args:?}"), text.as_bytes());
+        }
+    }
+    for (path, bytes) in project.all_files() {
+        assert_clean(&path.display().to_string(), &bytes);
+    }
 }

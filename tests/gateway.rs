@@ -191,3 +191,98 @@ fn what_refers_to_a_replaced_object_gets_its_new_id() {
     let name = server.edit(|store| store.get(Platform::Gateway, "third").unwrap()["displayName"].clone());
     assert_eq!(name, "by anthropic-eu");
 }
+
+#[test]
+fn another_spelling_of_the_name_makes_no_second_provider() {
+    // The documented server minds the case, and its only write is an upsert by name.
+    let server = Server::quirky("gateway=documented");
+    let project = project(&server, "");
+    project.apply();
+    project.replace("connections/all.yaml", "name: OpenAI", "name: OPENAI");
+    project.assert_empty_plan();
+    project.replace("connections/all.yaml", "Our OpenAI", "House OpenAI");
+    project.apply();
+    assert_eq!(server.edit(|store| store.count(Platform::Gateway)), 2);
+    project.assert_empty_plan();
+}
+
+const LOGIN: &str = "auth = { username = \"admin\", password = \"${{ env.PASSWORD }}\" }";
+
+fn with_login(server: &Server, settings: &str) -> Project {
+    let project = Project::on("gateway", server, &format!("{LOGIN}\n{settings}"), CONNECTIONS);
+    project
+        .with("PASSWORD", "pw-of-the-admin-1")
+        .with("OPENAI_API_KEY", "sk-gateway-first-00")
+        .with("ANTHROPIC_API_KEY", "sk-ant-gateway-00")
+}
+
+#[test]
+fn a_login_once_for_many_requests() {
+    let server = Server::quirky("gateway_token_uses=100");
+    let project = with_login(&server, "");
+    let ran = project.apply();
+    let logins: Vec<_> = server.requests().into_iter().filter(|r| r.path == "/api/auth/login").collect();
+    assert_eq!(logins.len(), 1, "{ran}");
+    assert_eq!(logins[0].body["username"], "admin");
+    assert!(logins[0].body["password"].as_str().unwrap().starts_with("(secret b3:"));
+    project.assert_empty_plan();
+    for (path, bytes) in project.all_files() {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("pw-of-the-admin") && !text.contains("sandbox-session"), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_token_that_ended_early_is_replaced_and_nothing_is_done_twice() {
+    let server = Server::quirky("gateway_token_uses=4");
+    let project = with_login(&server, "parallelism = 1");
+    project.apply();
+    let requests = server.requests();
+    let logins = requests.iter().filter(|r| r.path == "/api/auth/login").count();
+    let refused = requests.iter().filter(|r| r.status == 401).count();
+    // What was on its way with the old token is refused, too, and goes again with the new one.
+    assert!(logins > 1 && refused >= logins - 1, "{logins} logins, {refused} refusals");
+    let creates = requests.iter().filter(|r| r.method == "POST" && r.path == "/api/providers" && r.status == 200).count();
+    assert_eq!(creates, 2);
+    project.assert_empty_plan();
+}
+
+#[test]
+fn a_login_that_is_refused_says_so_once() {
+    let server = Server::quirky("gateway_token_uses=5");
+    let mut project = with_login(&server, "");
+    project.set("PASSWORD", "invalid-password-1");
+    let ran = project.run(&["plan"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("PB0601") && ran.stderr.contains("POST ") && ran.stderr.contains("/api/auth/login"), "{ran}");
+    assert!(!ran.stderr.contains("invalid-password-1"), "{ran}");
+    project.set("PASSWORD", "pw-of-the-admin-1");
+    project.replace("patchbay.toml", "[project]", "[project]");
+    let toml = project.read("patchbay.toml");
+    project.write("patchbay.toml", &format!("{toml}login_path = \"session/new\"\n"));
+    let ran = project.run(&["plan"]);
+    assert!(ran.code == 1 && ran.stderr.contains("/api/session/new"), "{ran}");
+}
+
+#[test]
+fn half_an_account_is_none() {
+    let server = Server::start();
+    for (auth, words) in [
+        ("auth = { username = \"admin\" }", "lacks `password`"),
+        (
+            "auth = { username = \"admin\", password = \"${{ env.PASSWORD }}\", token = \"${{ env.PASSWORD }}\" }",
+            "more than one way",
+        ),
+        ("auth = { user = \"admin\" }", "takes no `user` in `auth`"),
+    ] {
+        let project = with_login(&server, "");
+        project.replace("patchbay.toml", LOGIN, auth);
+        let ran = project.run(&["validate"]);
+        assert!(ran.code == 1 && ran.flat().contains(words), "{words}: {ran}");
+    }
+    let kore = Project::kore("sandbox:", "connections: {}\n");
+    let toml = kore.read("patchbay.toml");
+    kore.write("patchbay.toml", &format!("{toml}login_path = \"/x\"\n"));
+    let ran = kore.run(&["validate"]);
+    assert!(ran.code == 1 && ran.flat().contains("has no login"), "{ran}");
+}

@@ -38,7 +38,7 @@ fn code() -> Vec<(String, String)> {
 
 /// The layers, lowest first; a file may use its own layer's module and those named here.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let words = ["address", "diagnostic", "path", "secret", "source", "suggest", "value"];
+    let words = ["address", "base64", "diagnostic", "path", "secret", "source", "suggest", "value"];
     let with = |more: &[&'static str]| words.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>();
     let mut layers: BTreeMap<&str, Vec<&str>> = words.iter().map(|w| (*w, words.to_vec())).collect();
     layers.insert("config", with(&["config", "platform"]));

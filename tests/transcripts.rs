@@ -417,10 +417,13 @@ fn help_leads_the_way() {
               plan      Show what would change
               apply     Make it so
               drift     Show what others changed since the last apply; writes nothing
-              show      Show a saved plan
+              destroy   Delete everything that patchbay manages on a target
+              test      Let the APIs test the connections that exist
+              show      Show a saved plan, or one connection as it is declared, recorded and live
               state     Look at the state
               env       Which variables the files need, where, and whether they are set
               graph     The order of operations
+              doctor    Check that everything is in place: targets, credentials, files, state
               sandbox   Serve the vendors' APIs on loopback, to try things out
               schema    Print a JSON Schema
               version   Print the version

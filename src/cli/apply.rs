@@ -43,7 +43,8 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     };
     let chosen = saved.as_ref().map(|saved| session::with_choices(context.globals, &args.planning, &saved.choices));
     let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
-    let opening = Opening { globals, planning: flags, env: context.env, key: KeyUse::Must, targets: None };
+    let opening =
+        Opening { globals, planning: flags, env: context.env, redactor: context.redactor, key: KeyUse::Must, targets: None };
     let session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => return fail(out, &errors, &sources),
@@ -55,10 +56,9 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let references = filling.references(&sources);
     let mut planned = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
     found.append(&mut planned.diagnostics);
-    let blocked = |d: &Diagnostic| d.code == codes::UNCHANGEABLE;
-    if found.iter().any(|d| d.is_error() && !blocked(d)) {
+    if found.iter().any(|d| d.is_error() && !is_blocked(d)) {
         if exit::of_errors(&found) == exit::REFUSED {
-            show_plan(out, &planned, &session, &sources);
+            show_plan("apply", out, &planned, &session, &sources);
         }
         return refuse(out, &planned.plan, &found, &sources);
     }
@@ -71,17 +71,17 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     }
     let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if blocked_ones && !args.skip_blocked {
-        show_plan(out, &planned, &session, &sources);
+        show_plan("apply", out, &planned, &session, &sources);
         return refuse(out, &planned.plan, &found, &sources);
     }
     // What was accepted as blocked is a remark from here on.
-    found.iter_mut().filter(|d| blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
+    found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
     if let Some(path) = args.plan.as_ref().filter(|_| !out.is_json && out.quiet == 0) {
         // It was read when it was approved.
         let count = planned.plan.changes.iter().filter(|c| c.action.is_change()).count();
         out.text(&format!("patchbay apply {}   {count} operation{}\n", path.display(), if count == 1 { "" } else { "s" }));
     } else {
-        show_plan(out, &planned, &session, &sources);
+        show_plan("apply", out, &planned, &session, &sources);
     }
     if !out.is_json {
         super::plan::show_rest(out, &found, &sources);
@@ -98,13 +98,9 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         Approval::Given => {
             // People take their time. What they approved is what runs, so it is looked at once more.
             let approved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), None, session::choices(globals, flags));
-            let mut fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
-            let errors: Diagnostics = fresh.diagnostics.drain(..).filter(|d| d.is_error() && !blocked(d)).collect();
-            if !errors.is_empty() {
-                return fail(out, &errors, &sources);
-            }
-            match approved.narrow(std::mem::take(&mut fresh.plan), session.fingerprinter.key_id(), None) {
-                Ok(plan) => planned = Planned { plan, ..fresh },
+            let fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
+            match as_approved(&approved, fresh, &session) {
+                Ok(fresh) => planned = fresh,
                 Err(errors) => return fail(out, &errors, &sources),
             }
         }
@@ -122,7 +118,27 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     }
 }
 
-fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
+/// A second look at what was approved a while ago: the part of it that is still as it was.
+///
+/// # Errors
+/// What went wrong meanwhile, and changes that are not the approved ones any more.
+pub fn as_approved(approved: &SavedPlan, fresh: Planned, session: &Session) -> Result<Planned, Diagnostics> {
+    let mut fresh = fresh;
+    let errors: Diagnostics = fresh.diagnostics.drain(..).filter(|d| d.is_error() && !is_blocked(d)).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let plan = approved.narrow(std::mem::take(&mut fresh.plan), session.fingerprinter.key_id(), None)?;
+    Ok(Planned { plan, ..fresh })
+}
+
+/// Does this say that a connection is blocked? Then the others may go on.
+#[must_use]
+pub fn is_blocked(diagnostic: &Diagnostic) -> bool {
+    [codes::UNCHANGEABLE, codes::UNDELETABLE].contains(&diagnostic.code)
+}
+
+pub(super) fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
     if out.is_json {
         out.json(&view::json::apply_document(&Outcome::default(), &Plan::default(), errors, sources));
     } else {
@@ -132,7 +148,7 @@ fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
 }
 
 /// Ends before the first write, with the plan in the document where there is one.
-fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
+pub(super) fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
     let code = exit::of_errors(found);
     if out.is_json {
         out.json(&view::json::apply_document(&Outcome::default(), plan, found, sources));
@@ -144,9 +160,9 @@ fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8
     code
 }
 
-fn show_plan(out: &Out, planned: &Planned, session: &Session, sources: &Sources) {
+pub(super) fn show_plan(command: &str, out: &Out, planned: &Planned, session: &Session, sources: &Sources) {
     if !out.is_json && out.quiet == 0 {
-        let head = super::plan::head("apply", planned, session);
+        let head = super::plan::head(command, planned, session);
         out.text(&view::plan::render(&planned.plan, sources, &head, &out.stdout));
     }
 }
@@ -165,7 +181,7 @@ fn read_saved(context: &Context<'_>, path: &Path) -> Result<SavedPlan, Diagnosti
 }
 
 /// A run that was killed a moment ago may have a request on its way. A little patience, and the list tells.
-async fn wait_for_the_dead(state: &State, out: &Out) {
+pub(super) async fn wait_for_the_dead(state: &State, out: &Out) {
     let now = clock::now();
     let young = |intent: &Intent| {
         let at: jiff::Timestamp = intent.at.parse().ok()?;
@@ -323,7 +339,14 @@ fn settled(state: &State, plan: &Plan) -> Vec<Entry> {
         .collect()
 }
 
-fn finish(out: &Out, plan: &Plan, outcome: &Outcome, mut found: Diagnostics, session: &Session, sources: &Sources) -> u8 {
+pub(super) fn finish(
+    out: &Out,
+    plan: &Plan,
+    outcome: &Outcome,
+    mut found: Diagnostics,
+    session: &Session,
+    sources: &Sources,
+) -> u8 {
     let code = exit::of_outcome(outcome);
     let state = session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     if out.is_json {

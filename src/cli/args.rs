@@ -142,8 +142,18 @@ pub enum Command {
     /// Show what others changed since the last apply; writes nothing
     #[command(after_help = "Examples:\n  patchbay drift          exit 2 on drift\n  patchbay drift --json")]
     Drift(super::drift::DriftArgs),
-    /// Show a saved plan
-    #[command(after_help = "Examples:\n  patchbay show plan.json\n  patchbay show plan.json --json")]
+    /// Delete everything that patchbay manages on a target
+    #[command(
+        after_help = "Examples:\n  patchbay destroy gateway                     show what would be deleted, ask, delete\n  patchbay destroy --confirm gateway           the same without a question\n  patchbay destroy gateway --only '*/legacy*'  only some of it"
+    )]
+    Destroy(super::destroy::DestroyArgs),
+    /// Let the APIs test the connections that exist
+    #[command(after_help = "Examples:\n  patchbay test\n  patchbay test gateway\n  patchbay test gateway/openai --json")]
+    Test(super::test::TestArgs),
+    /// Show a saved plan, or one connection as it is declared, recorded and live
+    #[command(
+        after_help = "Examples:\n  patchbay show plan.json            the plan as it was reviewed\n  patchbay show kore-prod/support    declared, recorded and live, side by side"
+    )]
     Show(Show),
     /// Look at the state
     State(StateArgs),
@@ -155,6 +165,9 @@ pub enum Command {
         after_help = "Examples:\n  patchbay graph\n  patchbay graph --format mermaid\n  patchbay graph --format dot | dot -Tsvg"
     )]
     Graph(super::graph::GraphArgs),
+    /// Check that everything is in place: targets, credentials, files, state
+    #[command(after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json")]
+    Doctor(super::doctor::DoctorArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(
         after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all."
@@ -192,6 +205,14 @@ pub struct Planning {
     /// Accept that a target's address differs from the one in the state
     #[arg(long)]
     pub accept_target_change: bool,
+}
+
+impl Planning {
+    /// What a command takes that only looks.
+    #[must_use]
+    pub fn reading(refresh: RefreshArg) -> Self {
+        Self { refresh, rewrite_secrets: false, max_updates: None, max_deletes: None, accept_target_change: false }
+    }
 }
 
 /// How much is read.
@@ -239,9 +260,9 @@ pub struct ApplyArgs {
 /// `show`
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The saved plan
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    /// A saved plan, or the address of a connection
+    #[arg(value_name = "PLAN|ADDR")]
+    pub what: String,
 }
 
 /// `state`

@@ -61,8 +61,18 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
         out.failed(&found, &sources);
         return exit::ERROR;
     };
-    let planning = planning_of(args);
-    let opening = Opening { globals: context.globals, planning: &planning, env: context.env, key: KeyUse::Never, targets: None };
+    let planning = Planning::reading(match args.refresh {
+        DriftRefresh::Auto => RefreshArg::Auto,
+        DriftRefresh::Full => RefreshArg::Full,
+    });
+    let opening = Opening {
+        globals: context.globals,
+        planning: &planning,
+        env: context.env,
+        redactor: context.redactor,
+        key: KeyUse::Never,
+        targets: None,
+    };
     let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => {
@@ -122,19 +132,6 @@ fn show(out: &Out, drift: &Drift, head: &view::plan::Head) {
         view::drift::verdict(drift, head, &out.stdout)
     };
     out.text(&text);
-}
-
-fn planning_of(args: &DriftArgs) -> Planning {
-    Planning {
-        refresh: match args.refresh {
-            DriftRefresh::Auto => RefreshArg::Auto,
-            DriftRefresh::Full => RefreshArg::Full,
-        },
-        rewrite_secrets: false,
-        max_updates: None,
-        max_deletes: None,
-        accept_target_change: false,
-    }
 }
 
 fn notes(session: &Session, drift: &Drift) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Exit codes: the one place that decides them. Documented in `--help` and pinned by tests.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::engine::event::{Ending, Outcome};
 
 /// Done, nothing to say.
@@ -43,12 +43,12 @@ pub fn of_outcome(outcome: &Outcome) -> u8 {
         match ending {
             Ending::Done { .. } => done = true,
             Ending::Failed(diagnostic) => errors.push(diagnostic.clone()),
-            // A field that was ignored is a change that was made in part.
             Ending::Unknown(_) => return PARTLY,
             Ending::Skipped(_) => {}
         }
     }
-    let partly = done || errors.iter().any(|d| d.code == crate::diagnostic::codes::READ_BACK);
+    // A field that was ignored is a change that was made in part, and so is a write whose test failed.
+    let partly = done || errors.iter().any(|d| [codes::READ_BACK, codes::TEST_FAILED].contains(&d.code));
     match of_errors(&errors) {
         OK => OK,
         _ if partly => PARTLY,
@@ -59,7 +59,6 @@ pub fn of_outcome(outcome: &Outcome) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::codes;
     use crate::plan::model::Action;
 
     fn error(code: crate::diagnostic::Code) -> Diagnostic {
@@ -86,6 +85,7 @@ mod tests {
             (vec![Ending::Failed(error(codes::STALE))], None, REFUSED),
             (vec![Ending::Unknown(error(codes::OUTCOME_UNKNOWN))], None, PARTLY),
             (vec![Ending::Failed(error(codes::READ_BACK))], None, PARTLY),
+            (vec![Ending::Failed(error(codes::TEST_FAILED))], None, PARTLY),
             (vec![done()], Some(2), 130),
             (vec![done()], Some(15), 143),
         ] {

@@ -101,8 +101,14 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
         }
     }
     let planning = plain_planning();
-    let opening =
-        Opening { globals: context.globals, planning: &planning, env: context.env, key: KeyUse::Never, targets: Some(&wanted) };
+    let opening = Opening {
+        globals: context.globals,
+        planning: &planning,
+        env: context.env,
+        redactor: context.redactor,
+        key: KeyUse::Never,
+        targets: Some(&wanted),
+    };
     let session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => return context.fail(&errors, &sources),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Context;
 use crate::config::connections::{self, Declarations};
 use crate::config::desired::{Desired, Inputs, resolve};
-use crate::config::project::{self, FILE_NAME, Project};
+use crate::config::project::{self, FILE_NAME, Project, Target};
 use crate::config::spec::LiteralSecrets;
 use crate::config::template::Scope;
 use crate::config::{toml, yaml};
@@ -272,16 +272,7 @@ fn check_targets(
 ) {
     for (name, target) in &project.targets {
         let Some(definition) = definitions.get(name) else { continue };
-        let schemes: Vec<&str> = definition.auth.keys().map(String::as_str).collect();
-        let listed = schemes.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(" or ");
-        let span = target.auth_span.unwrap_or(target.span);
-        for key in target.auth.keys().filter(|key| !definition.auth.contains_key(*key)) {
-            found.push(
-                Diagnostic::error(codes::UNKNOWN_KEY, format!("platform `{}` takes no `{key}` in `auth`", target.platform))
-                    .label(span, "here")
-                    .help_opt(suggest::help(key, &schemes)),
-            );
-        }
+        check_auth(name, target, definition, found);
         if let Ok(url) = url::Url::parse(&target.base_url)
             && !target.base_url.starts_with("sandbox:")
             && (!url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some())
@@ -301,23 +292,60 @@ fn check_targets(
                     .label_opt(target.base_url_span, "here")
                     .help("did you mean `sandbox:`?"),
             );
-            continue;
         }
-        let given = target.auth.keys().filter(|key| definition.auth.contains_key(*key)).count();
-        if given > 1 {
-            found.push(
-                Diagnostic::error(codes::BOTH_SET, format!("`auth` of `{name}` gives more than one way to authenticate"))
-                    .label(span, "here")
-                    .help(format!("give one of {listed}")),
-            );
-        }
-        if target.auth.is_empty() && target.auth_span.is_none() && !target.base_url.starts_with("sandbox:") {
+    }
+}
+
+/// One way to authenticate, and all of it.
+fn check_auth(name: &str, target: &Target, definition: &Definition, found: &mut Diagnostics) {
+    let span = target.auth_span.unwrap_or(target.span);
+    let ways: Vec<Vec<&str>> = definition.auth.iter().map(|(name, scheme)| scheme.keys(name)).collect();
+    let known: Vec<&str> = ways.iter().flatten().copied().collect();
+    let quoted = |keys: &[&str], glue: &str| keys.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(glue);
+    let listed = ways.iter().map(|keys| quoted(keys, " and ")).collect::<Vec<_>>().join(", or ");
+    for key in target.auth.keys().filter(|key| !known.contains(&key.as_str())) {
+        found.push(
+            Diagnostic::error(codes::UNKNOWN_KEY, format!("platform `{}` takes no `{key}` in `auth`", target.platform))
+                .label(span, "here")
+                .help_opt(suggest::help(key, &known)),
+        );
+    }
+    let begun: Vec<&Vec<&str>> = ways.iter().filter(|keys| keys.iter().any(|key| target.auth.contains_key(*key))).collect();
+    match begun.as_slice() {
+        [] if target.auth.is_empty() && target.auth_span.is_none() && !target.base_url.starts_with("sandbox:") => {
+            let example = ways.first().and_then(|keys| keys.first()).unwrap_or(&"token");
             found.push(
                 Diagnostic::error(codes::MISSING_KEY, format!("the target `{name}` needs an `auth`"))
                     .label(span, "no credentials")
-                    .help(format!("auth = {{ {} = \"${{{{ env.NAME }}}}\" }}", schemes.first().unwrap_or(&"token"))),
+                    .help(format!("auth = {{ {example} = \"${{{{ env.NAME }}}}\" }}")),
             );
         }
+        [] => {}
+        [keys] => {
+            let missing: Vec<&str> = keys.iter().copied().filter(|key| !target.auth.contains_key(*key)).collect();
+            if !missing.is_empty() {
+                found.push(
+                    Diagnostic::error(codes::MISSING_KEY, format!("`auth` of `{name}` lacks {}", quoted(&missing, " and ")))
+                        .label(span, "here")
+                        .help(format!("give {listed}")),
+                );
+            }
+        }
+        _ => found.push(
+            Diagnostic::error(codes::BOTH_SET, format!("`auth` of `{name}` gives more than one way to authenticate"))
+                .label(span, "here")
+                .help(format!("give one of {listed}")),
+        ),
+    }
+    let can_log_in = definition.auth.values().any(|scheme| scheme.login.is_some());
+    if target.login_path.is_some() && !can_log_in {
+        found.push(
+            Diagnostic::error(
+                codes::UNKNOWN_KEY,
+                format!("platform `{}` has no login, so `login_path` is for nothing", target.platform),
+            )
+            .label(target.span, "in this target"),
+        );
     }
 }
 

@@ -67,6 +67,7 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
         globals: context.globals,
         planning: &planning,
         env: context.env,
+        redactor: context.redactor,
         key: KeyUse::Must,
         targets: wanted.targets.as_ref(),
     };

@@ -1,50 +1,12 @@
-//! `patchbay show`, `patchbay state list | show`, `patchbay schema`: commands that only look.
+//! `patchbay state list | show`, `patchbay schema`: commands that only look.
 
-use super::args::{Schema, SchemaName, Show, StateArgs, StateCommand};
+use super::args::{Schema, SchemaName, StateArgs, StateCommand};
 use super::gather::gather;
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::io::files;
 use crate::io::store::{LocalStore, RealFs};
 use crate::source::Sources;
 use crate::state::Record;
-
-/// `patchbay show PLAN`
-pub fn show(context: &Context<'_>, args: &Show) -> u8 {
-    let out = context.out;
-    let path = context.path(&args.plan);
-    let document = files::read_text(&path)
-        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")))
-        .and_then(|text| {
-            serde_json::from_str::<serde_json::Value>(&text).ok().filter(|json| json.get("saved").is_some()).ok_or_else(|| {
-                Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display()))
-            })
-        });
-    let mut document = match document {
-        Ok(document) => document,
-        Err(error) => {
-            let errors = [error.help("save one with `patchbay plan --out FILE`")];
-            out.failed(&errors, &Sources::default());
-            return exit::ERROR;
-        }
-    };
-    if out.is_json {
-        if let Some(map) = document.as_object_mut() {
-            map.shift_remove("saved");
-            map.shift_remove("screen");
-        }
-        out.json(&document);
-    } else {
-        // The screen that was reviewed, as it was; a file may be anybody's, so it is neutralised line by line.
-        let screen = document["screen"].as_str().unwrap_or_default();
-        for line in screen.lines() {
-            let indent = line.len() - line.trim_start().len();
-            let safe: String = line.chars().filter(|c| !c.is_control()).collect();
-            out.text(&format!("{}{}\n", &line[..indent.min(line.len())], safe.trim_start()));
-        }
-    }
-    exit::OK
-}
 
 /// `patchbay state …`
 pub fn state(context: &Context<'_>, args: &StateArgs) -> u8 {

@@ -2,6 +2,8 @@
 
 pub mod apply;
 pub mod args;
+pub mod destroy;
+pub mod doctor;
 pub mod drift;
 pub mod env;
 pub mod exit;
@@ -17,6 +19,8 @@ pub mod planning;
 pub mod report;
 pub mod sandbox;
 pub mod session;
+pub mod show;
+pub mod test;
 pub mod validate;
 
 use std::collections::BTreeMap;
@@ -72,6 +76,8 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("dump", "export"),
     ("pull", "export"),
     ("adopt", "import"),
+    ("ping", "doctor"),
+    ("delete", "destroy"),
     ("check", "validate"),
     ("lint", "validate"),
     ("mock", "sandbox"),
@@ -152,13 +158,16 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
         Some(Command::Validate(args)) => validate::run(&context, args),
         Some(Command::Env(args)) => env::run(&context, args),
         Some(Command::Graph(args)) => graph::run(&context, args),
-        Some(Command::Show(args)) => look::show(&context, args),
+        Some(Command::Show(args)) => block_on(&context, show::run(&context, args)),
         Some(Command::State(args)) => look::state(&context, args),
         Some(Command::Schema(args)) => look::schema(&context, args),
         Some(Command::Import(args)) => block_on(&context, import::run(&context, args)),
         Some(Command::Export(args)) => block_on(&context, export::run(&context, args)),
         Some(Command::Plan(args)) => block_on(&context, plan::run(&context, args)),
         Some(Command::Drift(args)) => block_on(&context, drift::run(&context, args)),
+        Some(Command::Destroy(args)) => block_on(&context, destroy::run(&context, args)),
+        Some(Command::Doctor(args)) => block_on(&context, doctor::run(&context, args)),
+        Some(Command::Test(args)) => block_on(&context, test::run(&context, args)),
         Some(Command::Apply(args)) => block_on(&context, apply::run(&context, args)),
         Some(Command::Sandbox(args)) => block_on(&context, sandbox::run(&context, args)),
     }

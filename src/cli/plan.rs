@@ -27,6 +27,7 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         globals: context.globals,
         planning: &args.planning,
         env: context.env,
+        redactor: context.redactor,
         key: if args.out.is_some() { KeyUse::Must } else { KeyUse::May },
         targets: None,
     };
@@ -85,7 +86,7 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
 
 /// What the plan on the screen has not said yet: everything but the blocked connections, which are counted.
 pub fn show_rest(out: &Out, found: &[Diagnostic], sources: &Sources) {
-    let (blocked, rest): (Vec<Diagnostic>, Vec<Diagnostic>) = found.iter().cloned().partition(|d| d.code == codes::UNCHANGEABLE);
+    let (blocked, rest): (Vec<Diagnostic>, Vec<Diagnostic>) = found.iter().cloned().partition(super::apply::is_blocked);
     out.diagnostics(&rest, sources);
     if blocked.iter().any(Diagnostic::is_error) {
         let count = if blocked.len() == 1 { "1 connection is".to_owned() } else { format!("{} connections are", blocked.len()) };

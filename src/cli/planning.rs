@@ -93,7 +93,10 @@ pub async fn make(
         refresh(&world(gathered, session, &nothing, references), &readers(&session.lanes), redactor, report).await;
     let (plan, found) = plan(&world(gathered, session, &observed, references));
     diagnostics.extend(found);
-    diagnostics.extend(guards::check(&plan, &gathered.project, &session.state, &session.safety));
+    // Whoever destroys has said that everything is to go.
+    if !session.options.destroy {
+        diagnostics.extend(guards::check(&plan, &gathered.project, &session.state, &session.safety));
+    }
     tidy(&mut diagnostics);
     let requests = session.lanes.values().map(crate::engine::lane::Lane::requests).sum();
     Planned { plan, observed, diagnostics, requests, elapsed: started.elapsed() }

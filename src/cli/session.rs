@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::config::project::{Safety, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::engine::lane::{Lane, Patience};
+use crate::engine::login::Account;
 use crate::engine::refresh::Lanes;
 use crate::io::http::{Endpoint, HttpClient};
 use crate::io::store::{LocalStore, RealFs, load_key, ulid};
@@ -19,9 +20,9 @@ use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
 use crate::plan::saved::Choices;
 use crate::plan::select::Selector;
-use crate::platform::model::Definition;
+use crate::platform::model::{AuthScheme, Definition};
 use crate::sandbox::{self, Quirks, Sandbox};
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 use crate::state::{Fingerprinter, Key, State, StateError};
 
 /// The start of a base URL that means: serve this target's API inside the process.
@@ -71,6 +72,8 @@ pub struct Opening<'o> {
     pub planning: &'o Planning,
     /// The environment.
     pub env: &'o BTreeMap<String, String>,
+    /// Learns what a login returns.
+    pub redactor: &'o Redactor,
     /// May the fingerprint key be made?
     pub key: KeyUse,
     /// Exactly these targets, whether or not anything is declared for them; otherwise those with connections or records.
@@ -163,7 +166,7 @@ impl Session {
         target: &Target,
         definition: &Arc<Definition>,
     ) -> Result<(), Diagnostic> {
-        let globals = opening.globals;
+        let (globals, redactor) = (opening.globals, opening.redactor);
         let parallelism = globals.parallelism.or(target.parallelism).unwrap_or(definition.limits.parallelism).clamp(1, 128);
         let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
         let (base_url, host) = match target.base_url.strip_prefix(SANDBOX) {
@@ -190,16 +193,25 @@ impl Session {
         };
         let mut headers: Vec<(String, Secret)> =
             definition.headers.iter().map(|(k, v)| (k.clone(), Secret::new(v.as_str()))).collect();
-        for (scheme_name, scheme) in &definition.auth {
-            let credential = match target.auth.get(scheme_name) {
-                Some(secret) => secret.clone(),
-                None if host == SANDBOX && target.auth.is_empty() => Secret::new("sandbox"),
-                None => continue,
-            };
-            headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, credential.expose()))));
-            if target.auth.is_empty() {
-                break;
+        let given = |scheme: &&(&String, &AuthScheme)| scheme.1.keys(scheme.0).iter().any(|key| target.auth.contains_key(*key));
+        let schemes: Vec<(&String, &AuthScheme)> = definition.auth.iter().collect();
+        let mut account = None;
+        match schemes.iter().find(given) {
+            Some((_, scheme)) if scheme.login.is_some() => {
+                let path = target.login_path.as_deref();
+                account =
+                    scheme.login.as_ref().map(|login| Account::new(scheme, login, path, target.auth.clone(), redactor.clone()));
             }
+            Some((name, scheme)) => {
+                if let Some(secret) = target.auth.get(*name) {
+                    headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, secret.expose()))));
+                }
+            }
+            // The sandbox takes anything.
+            None if host == SANDBOX => {
+                headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+            }
+            None => {}
         }
         let endpoint = Endpoint {
             base_url,
@@ -216,6 +228,10 @@ impl Session {
             target.list_limit,
             Patience::standard(globals.retries),
         );
+        let lane = match account {
+            Some(account) => lane.with_account(account),
+            None => lane,
+        };
         self.hosts.insert(name.to_owned(), host);
         self.lanes.insert(name.to_owned(), lane);
         Ok(())
@@ -343,6 +359,7 @@ fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic
         selector,
         pinned: BTreeMap::new(),
         adopt_anyway: false,
+        destroy: false,
     })
 }
 
@@ -400,7 +417,9 @@ fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic
     Ok(safety)
 }
 
-fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
+/// Where the state file is.
+#[must_use]
+pub fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
     match &globals.state {
         Some(path) => globals.chdir.clone().unwrap_or_default().join(path),
         None => gathered.dir.join(&gathered.project.state_path),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::connections::{Declaration, Declarations, Lifecycle};
+use super::connections::{Declaration, Declarations, Lifecycle, TestAfter};
 use super::node::Node;
 use super::project::Project;
 use super::spec::{LiteralSecrets, SpecReader};
@@ -91,6 +91,19 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
                 )
                 .label(declaration.key_span, "in this connection")
                 .help_opt(suggest::help(path.top().unwrap_or_default(), &known)),
+            );
+        }
+        if declaration.lifecycle.test == TestAfter::After && kind.test.is_none() {
+            found.push(
+                Diagnostic::warning(
+                    codes::NO_TEST,
+                    format!(
+                        "`{}` asks for a test after each write, and the API has none for the kind `{}`",
+                        declaration.key, declaration.kind.0
+                    ),
+                )
+                .label(declaration.key_span, "in this connection")
+                .help("remove `test: after`; nothing is tested"),
             );
         }
         let reader = SpecReader { renderer: &renderer, sources, lookup: None, literals: inputs.literals };

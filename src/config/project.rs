@@ -72,6 +72,8 @@ pub struct Target {
     pub ca_file: Option<String>,
     /// May it be plain http to another machine?
     pub allow_http: bool,
+    /// Where to log in, if elsewhere than the definition says.
+    pub login_path: Option<String>,
 }
 
 /// Guards against changing more than was meant.
@@ -105,8 +107,19 @@ impl std::str::FromStr for Threshold {
 }
 
 const TOP: [&str; 7] = ["project", "targets", "state", "safety", "vars", "profile", "platforms"];
-const TARGET: [&str; 10] =
-    ["platform", "base_url", "auth", "parallelism", "timeout", "list_limit", "prune", "adopt", "ca_file", "allow_http"];
+const TARGET: [&str; 11] = [
+    "platform",
+    "base_url",
+    "auth",
+    "parallelism",
+    "timeout",
+    "list_limit",
+    "prune",
+    "adopt",
+    "ca_file",
+    "allow_http",
+    "login_path",
+];
 
 /// Reads the parsed project file. Returns what could be read together with everything that is wrong.
 #[must_use]
@@ -154,7 +167,10 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
     let mut literal_credentials = Vec::new();
     for entry in target_table.map(Node::entries).unwrap_or_default() {
         declared.push(entry.key.clone());
-        for credential in entry.value.get("auth").map(Node::entries).unwrap_or_default() {
+        // Who somebody is, is no secret.
+        let is_secret = |key: &str| !["username", "user", "email"].contains(&key);
+        let credentials = entry.value.get("auth").map(Node::entries).unwrap_or_default();
+        for credential in credentials.iter().filter(|c| is_secret(&c.key)) {
             if credential.value.as_str().is_some_and(|text| !super::template::has_template(text)) {
                 literal_credentials.push((format!("{}.auth.{}", entry.key, credential.key), credential.value.extent()));
             }
@@ -282,6 +298,7 @@ fn target(
     let mut flag = |key: &str, default| reader::boolean(table, key, &what, found).unwrap_or(default);
     let (prune, adopt, allow_http) = (flag("prune", false), flag("adopt", true), flag("allow_http", false));
     let ca_file = reader::string(table, "ca_file", &what, found).map(|(p, _)| p.to_owned());
+    let login_path = reader::string(table, "login_path", &what, found).map(|(p, _)| format!("/{}", p.trim_start_matches('/')));
     let (platform, platform_span) = platform?;
     // A base URL is an address, not a credential: it appears in messages even when it comes from the environment.
     let base_url = base_url?.expose_str().unwrap_or("https://offline.invalid").trim_end_matches('/').to_owned();
@@ -300,5 +317,6 @@ fn target(
         adopt,
         ca_file,
         allow_http,
+        login_path,
     })
 }

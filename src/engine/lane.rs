@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::event::{Event, Report};
+use super::login::{Account, Token};
 use crate::io::clock;
 use crate::io::http::{HttpClient, SendError, SendErrorKind};
 use crate::plan::observed::LiveList;
@@ -60,6 +61,8 @@ pub struct Lane {
     pace: RefCell<Pace>,
     sent: Cell<u64>,
     known: Cell<usize>,
+    account: Option<Account>,
+    clock_ahead: Cell<Option<i64>>,
     lists_started: Cell<u64>,
     lists: tokio::sync::Mutex<BTreeMap<String, (u64, Rc<LiveList>)>>,
 }
@@ -130,9 +133,23 @@ impl Lane {
             pace: RefCell::new(Pace::default()),
             sent: Cell::new(0),
             known: Cell::new(0),
+            account: None,
+            clock_ahead: Cell::new(None),
             lists_started: Cell::new(0),
             lists: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// With an account that logs in by itself, instead of a credential in every request's headers.
+    #[must_use]
+    pub fn with_account(self, account: Account) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// By how many seconds our clock is ahead of the server's, as far as its last answer says.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.clock_ahead.get()
     }
 
     /// The target's base URL.
@@ -199,27 +216,28 @@ impl Lane {
         let mut attempt = 1;
         let mut may_have_happened = false;
         loop {
-            let (cause, retry) = match self.once(request).await {
+            let (cause, retry, login) = match self.once(request).await {
                 Ok(json) => return Ok(json),
-                Err(Attempt { cause: CallFailure::Api(error), pause }) => {
-                    let retry = may_retry(request, &error);
+                Err(Attempt { cause: CallFailure::Api(error), pause, login }) => {
+                    let retry = may_retry(login.is_some() || request.idempotent, &error);
                     // A success that cannot be read may be one all the same.
                     let unreadable = matches!(error.class, Failure::NotJson(_) | Failure::Unexpected(_));
-                    may_have_happened |= request.method != Method::Get && (unreadable || error.status >= 500);
-                    (CallFailure::Api(error), retry.then_some(pause))
+                    may_have_happened |= login.is_none() && request.method != Method::Get && (unreadable || error.status >= 500);
+                    (CallFailure::Api(error), retry.then_some(pause), login)
                 }
-                Err(Attempt { cause: CallFailure::Send(error), .. }) => {
-                    may_have_happened |= error.may_have_arrived && request.method != Method::Get;
+                Err(Attempt { cause: CallFailure::Send(error), login, .. }) => {
+                    may_have_happened |= login.is_none() && error.may_have_arrived && request.method != Method::Get;
                     let retry = matches!(
                         error.kind,
                         SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort
-                    ) && (request.idempotent || !error.may_have_arrived);
-                    (CallFailure::Send(error), retry.then_some(None))
+                    ) && (login.is_some() || request.idempotent || !error.may_have_arrived);
+                    (CallFailure::Send(error), retry.then_some(None), login)
                 }
             };
+            let line = login.unwrap_or_else(|| request.line());
             let failed = |cause| CallError {
                 cause,
-                request: request.line(),
+                request: line.clone(),
                 attempts: attempt,
                 elapsed: started.elapsed(),
                 may_have_happened,
@@ -232,7 +250,7 @@ impl Lane {
             attempt += 1;
             report.event(&Event::Retry {
                 target: self.target.clone(),
-                request: request.line(),
+                request: line,
                 why: why(&cause),
                 wait: pause,
                 asked: asked.is_some(),
@@ -250,6 +268,38 @@ impl Lane {
     }
 
     async fn once(&self, request: &RequestSpec) -> Result<serde_json::Value, Attempt> {
+        let Some(account) = &self.account else { return self.exchange(request, None).await };
+        let token = self.token(account).await?;
+        match self.exchange(request, Some(&token)).await {
+            // It ended before its time, or a restarted server forgot it. What is refused so was not looked at.
+            Err(Attempt { cause: CallFailure::Api(error), .. }) if error.class == Failure::Api(ErrorClass::Unauthorised) => {
+                account.refused(&token);
+                let token = self.token(account).await?;
+                self.exchange(request, Some(&token)).await
+            }
+            other => other,
+        }
+    }
+
+    /// The token at hand, or a new one.
+    async fn token(&self, account: &Account) -> Result<Token, Attempt> {
+        if let Some(token) = account.current() {
+            return Ok(token);
+        }
+        let _turn = account.turn().await;
+        if let Some(token) = account.current() {
+            return Ok(token);
+        }
+        let request = account.request();
+        let login = |attempt: Attempt| Attempt { login: Some(request.line()), ..attempt };
+        let answer = self.exchange(&request, None).await.map_err(login)?;
+        account.accept(&answer).map_err(|missing| {
+            let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };
+            login(Attempt { cause: CallFailure::Api(error), pause: None, login: None })
+        })
+    }
+
+    async fn exchange(&self, request: &RequestSpec, token: Option<&Token>) -> Result<serde_json::Value, Attempt> {
         let place = self.places.acquire().await;
         loop {
             let slot = self.pace.borrow_mut().slot(clock::instant());
@@ -259,9 +309,12 @@ impl Lane {
             tokio::time::sleep(slot).await;
         }
         self.sent.set(self.sent.get() + 1);
-        let answer = self.client.send(request).await;
+        let answer = self.client.send(request, token.map(|token| (token.header.as_str(), &token.value))).await;
         drop(place);
-        let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None })?;
+        let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None, login: None })?;
+        if let Some(theirs) = answer.date {
+            self.clock_ahead.set(Some(clock::now().as_second() - theirs.as_second()));
+        }
         match exchange::read(&self.definition, &answer) {
             Ok(json) => {
                 self.pace.borrow_mut().went_well();
@@ -280,7 +333,7 @@ impl Lane {
                 if error.class == Failure::Api(ErrorClass::Throttled) {
                     self.pace.borrow_mut().throttled(clock::instant(), answer.retry_after);
                 }
-                Err(Attempt { cause: CallFailure::Api(error), pause: answer.retry_after })
+                Err(Attempt { cause: CallFailure::Api(error), pause: answer.retry_after, login: None })
             }
         }
     }
@@ -290,14 +343,16 @@ impl Lane {
 struct Attempt {
     cause: CallFailure,
     pause: Option<Duration>,
+    /// The login that failed, if it did not come to the request itself.
+    login: Option<String>,
 }
 
 /// May a request that was refused with this be sent again?
-fn may_retry(request: &RequestSpec, error: &ApiError) -> bool {
+fn may_retry(idempotent: bool, error: &ApiError) -> bool {
     match error.class {
         // Refused before it was processed, so even a create may be sent again.
         Failure::Api(ErrorClass::Throttled) => true,
-        Failure::Api(ErrorClass::Transient) => request.idempotent,
+        Failure::Api(ErrorClass::Transient) => idempotent,
         _ => false,
     }
 }

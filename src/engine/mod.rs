@@ -4,10 +4,12 @@
 //! | file | what it does |
 //! |---|---|
 //! | `lane` | one target's requests: bounded, paced together, repeated where that is safe |
+//! | `login` | a token for a user name and a password |
 //! | `reader` | a lane that can only look |
 //! | `refresh` | what a plan needs to see |
 //! | `apply` | the changes of a plan, in dependency order |
 //! | `write` | one change, from intent to record |
+//! | `probe` | the API's own test of an object |
 //! | `explain` | failed requests in words |
 //! | `event` | what is reported while it works |
 
@@ -15,6 +17,8 @@ pub mod apply;
 pub mod event;
 pub mod explain;
 pub mod lane;
+pub mod login;
+pub mod probe;
 pub mod reader;
 pub mod refresh;
 pub mod write;

@@ -9,7 +9,9 @@ use super::apply::Run;
 use super::event::Ending;
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, CallFailure, Lane};
+use super::probe::{self, Verdict};
 use super::reader::{ReadLane, unexpected};
+use crate::config::connections::TestAfter;
 use crate::config::desired::Connection;
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, codes};
@@ -48,7 +50,14 @@ pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
         Action::Adopt | Action::Move => step.take_over().await,
         _ => Ok(Ending::Skipped("nothing to do".to_owned())),
     };
-    result.unwrap_or_else(|ending| *ending)
+    match result.unwrap_or_else(|ending| *ending) {
+        Ending::Done { id: Some(id), warnings }
+            if change.action.writes() && step.connection.lifecycle.test == TestAfter::After =>
+        {
+            step.test(id, warnings).await
+        }
+        ending => ending,
+    }
 }
 
 /// The ending of a change that was left in the middle.
@@ -600,6 +609,27 @@ impl<'s, 'r> Step<'s, 'r> {
             return Ok(Ending::Unknown(diagnostic));
         }
         Ok(self.ending(id, findings))
+    }
+
+    /// After a write that asked for it. The write is recorded already; a failed test ends the change as failed all the
+    /// same, so that nothing is built upon a connection that does not work.
+    async fn test(&self, id: String, mut warnings: Vec<Diagnostic>) -> Ending {
+        let Some(verb) = &self.rules.kind.test else { return Ending::Done { id: Some(id), warnings } };
+        match probe::test(self.lane, verb, &id, self.run.redactor, self.run.report).await {
+            Ok((Verdict::Passed(_), _)) => {}
+            Ok((Verdict::Failed(message), _)) => {
+                let error = probe::failure(self.address(), message.as_deref())
+                    .label_opt(self.change.source, "declared here, with `test: after`")
+                    .note("it was written and is recorded");
+                return Ending::Failed(error);
+            }
+            Err(error) => {
+                let mut warning = self.explain(&error);
+                warning.severity = crate::diagnostic::Severity::Warning;
+                warnings.push(warning.note("it was written and is recorded; the API could not be asked to test it"));
+            }
+        }
+        Ending::Done { id: Some(id), warnings }
     }
 
     fn ending(&self, id: &str, findings: Vec<Finding>) -> Ending {

@@ -196,6 +196,28 @@ pub fn make_dir(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|e| error(path, &e))
 }
 
+/// The permission bits of a file: `0o600`. `None` if it is not there.
+#[must_use]
+pub fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).ok().map(|data| data.permissions().mode() & 0o777)
+}
+
+/// Would git commit this file? `None` where that cannot be told: no repository, no git, or the file is not there.
+#[must_use]
+pub fn is_git_ignored(path: &Path) -> Option<bool> {
+    let (dir, name) = (path.parent()?, path.file_name()?);
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let mut git = std::process::Command::new("git");
+    git.args(["check-ignore", "--quiet", "--"]).arg(name).current_dir(dir);
+    git.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    match git.status().ok()?.code()? {
+        0 => Some(true),
+        1 => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

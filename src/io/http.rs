@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use crate::platform::exchange::{RequestSpec, ResponseSpec};
@@ -93,13 +93,17 @@ impl HttpClient {
         self.endpoint.timeout
     }
 
-    /// Sends one request, once.
+    /// Sends one request, once; with a credential in a header besides what every request has.
     ///
     /// # Errors
     /// If no complete answer came. An answer that reports a failure is an answer.
-    pub async fn send(&self, request: &RequestSpec) -> Result<ResponseSpec, SendError> {
+    pub async fn send(&self, request: &RequestSpec, credential: Option<(&str, &Secret)>) -> Result<ResponseSpec, SendError> {
         let client = self.client.get_or_init(|| build(&self.endpoint)).as_ref().map_err(Clone::clone)?;
-        let request = self.request(client, request)?;
+        let mut request = self.request(client, request)?;
+        if let Some((name, value)) = credential {
+            let (name, value) = header(name, value)?;
+            request.headers_mut().insert(name, value);
+        }
         match tokio::time::timeout(self.endpoint.timeout, exchange(client, request)).await {
             Ok(result) => result,
             Err(_) => Err(SendError {
@@ -111,7 +115,6 @@ impl HttpClient {
     }
 
     fn request(&self, client: &reqwest::Client, spec: &RequestSpec) -> Result<reqwest::Request, SendError> {
-        let unsendable = |detail: String| SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail };
         let method = match spec.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -134,6 +137,18 @@ impl HttpClient {
     }
 }
 
+fn header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), SendError> {
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(format!("`{name}` is no header name")))?;
+    let mut value = HeaderValue::from_str(value.expose())
+        .map_err(|_| unsendable(format!("the value for the header `{name}` has characters that no header can carry")))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+fn unsendable(detail: String) -> SendError {
+    SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail }
+}
+
 async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<ResponseSpec, SendError> {
     let mut response = client.execute(request).await.map_err(explain)?;
     let headers = response.headers();
@@ -143,6 +158,7 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result
         content_type: text(CONTENT_TYPE),
         location: text(LOCATION),
         retry_after: retry_after(headers),
+        date: text(DATE).and_then(|at| Some(jiff::fmt::rfc2822::parse(&at).ok()?.timestamp())),
         body: Vec::new(),
     };
     while let Some(chunk) = response.chunk().await.map_err(explain_body)? {
@@ -156,15 +172,11 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result
 }
 
 fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
-    let unsendable = |detail: String| SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail };
     // Fails only if a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut headers = HeaderMap::new();
     for (name, value) in &endpoint.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable(format!("`{name}` is no header name")))?;
-        let mut value = HeaderValue::from_str(value.expose())
-            .map_err(|_| unsendable(format!("the value for the header `{name}` has characters that no header can carry")))?;
-        value.set_sensitive(true);
+        let (name, value) = header(name, value)?;
         headers.insert(name, value);
     }
     let mut builder = reqwest::Client::builder()

@@ -3,10 +3,11 @@
 use super::model::Outline;
 use crate::config::desired::Connection;
 use crate::path::{FieldPath, Step};
+use crate::platform::compare::same;
 use crate::platform::export::written_form;
 use crate::platform::mask;
 use crate::platform::model::{
-    Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
+    Compare, Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
 };
 use crate::platform::object::with_id;
 use crate::platform::parse::is_secret;
@@ -283,6 +284,8 @@ fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Va
     for (name, value) in wanted {
         let value = match (kind.fields.get(name), live.get(name)) {
             (Some(field), Some(live)) if field.merge => with_unmanaged(field, value, live),
+            // Where an upsert goes by name and the server minds the case, another spelling would be another object.
+            (Some(field), Some(live)) if field.compare == Compare::IgnoreCase && same(field, value, Some(live)) => live.clone(),
             _ => value.clone(),
         };
         map.insert(name.clone(), value);

@@ -8,11 +8,13 @@
 //! | `body` | which verb carries a change, and its body |
 //! | `observed` | where a connection's live object is |
 //! | `planner` | the whole plan |
+//! | `beside` | one connection as it is declared, recorded and live |
 //! | `confirm` | what a read-back proves, and the record after a write |
 //! | `guards` | what must hold before the first write |
 //!
 //! Deliberately absent: clocks, I/O, printing.
 
+pub mod beside;
 pub mod body;
 pub mod confirm;
 pub mod diff;

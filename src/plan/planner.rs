@@ -61,6 +61,8 @@ pub struct Options {
     pub selector: Selector,
     /// Live objects that connections without a record are said to be, by id.
     pub pinned: BTreeMap<Address, String>,
+    /// Is everything that is recorded and chosen to be deleted, whatever `prune` says?
+    pub destroy: bool,
     /// Are live objects taken over even where a target has `adopt = false`? Whoever imports says that they are theirs.
     pub adopt_anyway: bool,
 }
@@ -107,7 +109,8 @@ impl<'w> World<'w> {
         self.references.declared.contains_key(address)
     }
 
-    fn locate(&self, connection: &Connection, rules: Rules<'_>, record: Option<&Record>) -> Located {
+    /// Where a connection's live object is.
+    pub(super) fn locate(&self, connection: &Connection, rules: Rules<'_>, record: Option<&Record>) -> Located {
         if record.is_none()
             && let Some(id) = self.options.pinned.get(&connection.address)
         {
@@ -471,7 +474,8 @@ fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Chan
         Delete::By(request) => Some(request),
         Delete::None => None,
     });
-    let prune = world.project.targets.get(target).is_some_and(|t| t.prune);
+    let destroy = world.options.destroy;
+    let prune = destroy || world.project.targets.get(target).is_some_and(|t| t.prune);
     // Nothing is deleted on a partial list: what is missing from the files may be missing from our sight, too.
     let listed = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_some());
     let guarded = record.guards.contains("prevent_destroy");
@@ -480,10 +484,13 @@ fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Chan
         && listed
     {
         if guarded {
-            found.push(protected(record));
+            found.push(protected(record, destroy));
         } else {
-            return deletion(record, request);
+            let why = (!destroy).then_some("in no file, and this target has `prune = true`");
+            return deletion(record, request, why);
         }
+    } else if destroy && !gone {
+        return undeletable(record, delete.is_some(), found);
     }
     let can_delete = delete.is_some();
     let text = if gone {
@@ -538,23 +545,41 @@ fn bare(record: &Record) -> Change {
     }
 }
 
-fn deletion(record: &Record, request: &DeleteRequest) -> Change {
+fn deletion(record: &Record, request: &DeleteRequest, why: Option<&str>) -> Change {
     Change {
         action: Action::Delete,
         request: Some(Outline::new(request.method, with_id(&request.path, &record.id), false)),
-        reason: Some(Reason { text: "in no file, and this target has `prune = true`".to_owned(), help: String::new() }),
+        reason: why.map(|text| Reason { text: text.to_owned(), help: String::new() }),
         ..bare(record)
     }
 }
 
-fn protected(record: &Record) -> Diagnostic {
-    Diagnostic::error(
-        codes::PREVENT_DESTROY,
-        format!("`{}` is protected by `prevent_destroy` and is in no file any more", record.address),
-    )
-    .note("the protection is kept in the state, so removing the block does not remove it")
-    .help("declare it again; to let it go, declare it without prevent_destroy, apply, and then remove it")
-    .about(&record.address)
+/// What a destroy would have to leave behind.
+fn undeletable(record: &Record, has_verb: bool, found: &mut Diagnostics) -> Change {
+    let text = if has_verb { "the list does not show it for certain" } else { "the API has no way to delete it" };
+    let reason =
+        Reason { text: text.to_owned(), help: "delete it in the vendor's console: the next apply then forgets it".to_owned() };
+    found.push(
+        Diagnostic::error(codes::UNDELETABLE, format!("`{}` cannot be deleted: {text}", record.address))
+            .help("delete it in the vendor's console; --skip-blocked deletes the rest")
+            .about(&record.address),
+    );
+    Change { action: Action::Blocked, reason: Some(reason), ..bare(record) }
+}
+
+fn protected(record: &Record, destroy: bool) -> Diagnostic {
+    let (and, way_out) = if destroy {
+        ("", "to let it go, declare it without prevent_destroy and apply; or leave it out: --exclude")
+    } else {
+        (
+            " and is in no file any more",
+            "declare it again; to let it go, declare it without prevent_destroy, apply, and then remove it",
+        )
+    };
+    Diagnostic::error(codes::PREVENT_DESTROY, format!("`{}` is protected by `prevent_destroy`{and}", record.address))
+        .note("the protection is kept in the state, so removing the block does not remove it")
+        .help(way_out)
+        .about(&record.address)
 }
 
 fn blocked(kind: &Kind, connection: &Connection, uncovered: &body::Uncovered) -> Reason {

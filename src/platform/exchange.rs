@@ -53,6 +53,8 @@ pub struct ResponseSpec {
     pub location: Option<String>,
     /// How long the API asked to wait.
     pub retry_after: Option<std::time::Duration>,
+    /// The server's own time.
+    pub date: Option<jiff::Timestamp>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -203,7 +205,14 @@ mod tests {
     use crate::source::Sources;
 
     fn answer(status: u16, body: &str) -> ResponseSpec {
-        ResponseSpec { status, content_type: Some("text/html".into()), location: None, retry_after: None, body: body.into() }
+        ResponseSpec {
+            status,
+            content_type: Some("text/html".into()),
+            location: None,
+            retry_after: None,
+            date: None,
+            body: body.into(),
+        }
     }
 
     fn koreai() -> Definition {

@@ -50,7 +50,7 @@ pub struct BaseUrl {
     pub ends_in: Option<String>,
 }
 
-/// One way to authenticate: a header with the credential.
+/// One way to authenticate: a header with a credential, which the target gives or a login returns.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthScheme {
@@ -59,6 +59,42 @@ pub struct AuthScheme {
     /// What stands before the credential in that header, such as `Bearer `.
     #[serde(default)]
     pub prefix: String,
+    /// How the credential is got, if the target does not give it itself.
+    pub login: Option<Login>,
+}
+
+impl AuthScheme {
+    /// The keys that a target's `auth` has for this scheme: those of the login, or the scheme's own name.
+    #[must_use]
+    pub fn keys<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match &self.login {
+            Some(login) => login.fields.keys().map(String::as_str).collect(),
+            None => vec![name],
+        }
+    }
+}
+
+/// A request that returns a credential for a while. It is sent before the credential runs out, and once more when it is
+/// refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The method.
+    #[serde(default = "post")]
+    pub method: Method,
+    /// The path below the base URL; a target may name another, `login_path`.
+    pub path: String,
+    /// The keys of a target's `auth`, and under which name each goes into the body.
+    pub fields: IndexMap<String, String>,
+    /// Where the answer has the credential, first match wins.
+    pub token: Vec<String>,
+    /// Where the answer says for how many seconds it holds, first match wins. A JSON web token says it itself.
+    #[serde(default)]
+    pub expires_in: Vec<String>,
+}
+
+fn post() -> Method {
+    Method::Post
 }
 
 /// Defaults for driving the API.
@@ -279,6 +315,8 @@ pub struct Kind {
     pub update: Vec<Update>,
     /// How it is deleted, or `none`.
     pub delete: Delete,
+    /// How the API itself tests whether an object works.
+    pub test: Option<Test>,
 }
 
 impl Kind {
@@ -568,6 +606,34 @@ pub struct DeleteRequest {
     pub method: Method,
     /// The path, with `{id}`.
     pub path: String,
+}
+
+/// The request that lets the API test an object.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{id}`.
+    pub path: String,
+    /// Where the answer says, with `true`, that the test passed; without it every success is a pass.
+    pub passed: Option<String>,
+    /// Where the answer has a word for people.
+    pub message: Option<String>,
+    /// What a pass proves.
+    pub trust: Trust,
+}
+
+/// What a passed test proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// The API made a call with the stored credentials.
+    Call,
+    /// It makes such a call for some objects, and calls all others a success.
+    SometimesCall,
+    /// It looks at what is stored and calls nobody.
+    Stored,
 }
 
 /// The one accepted word for "every field".

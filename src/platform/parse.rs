@@ -7,7 +7,7 @@ use crate::path::FieldPath;
 use crate::source::{FileId, Span};
 use crate::suggest;
 
-use super::model::{Covers, Definition, Field, FieldType, Kind, SecretRule, Semantics, Update};
+use super::model::{Covers, Definition, Delete, Field, FieldType, Kind, SecretRule, Semantics, Update};
 
 /// The version of the language that this program speaks.
 pub const LANGUAGE: u32 = 1;
@@ -127,6 +127,16 @@ fn check(definition: &Definition, root: &Node) -> Diagnostics {
             }
         }
         check_fields(&kind.fields, &format!("{at}.fields"), &mut wrong);
+        if let Some(test) = &kind.test
+            && !test.path.contains("{id}")
+        {
+            wrong(&format!("{at}.test.path"), "the path of a test must contain `{id}`".into(), "");
+        }
+        if let Delete::By(request) = &kind.delete
+            && !request.path.contains("{id}")
+        {
+            wrong(&format!("{at}.delete.path"), "the path of a delete must contain `{id}`".into(), "");
+        }
         for (n, verb) in kind.update.iter().enumerate() {
             check_update(kind, verb, &format!("{at}.update[{n}]"), &mut wrong);
         }
@@ -276,7 +286,7 @@ kinds:
             (
                 "title: Thing",
                 "titel: Thing",
-                "PB0102 my.yaml:13 in a platform definition: unknown key `titel` | did you mean `title`? accepted: `title`, `collection`, `constants`, `read_back`, `fields`, `create`, `update`, `delete`",
+                "PB0102 my.yaml:13 in a platform definition: unknown key `titel` | did you mean `title`? accepted: `title`, `collection`, `constants`, `read_back`, `fields`, `create`, `update`, `delete`, `test`",
             ),
             ("'/things/{id}', semantics", "'/things', semantics", "PB0114 my.yaml:19 the path of an update must contain `{id}`"),
             ("covers: '*'", "covers: [nam]", "PB0114 my.yaml:19 there is no field `nam` in this kind"),

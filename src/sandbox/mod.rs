@@ -22,6 +22,7 @@ mod flashback;
 mod gateway;
 mod koreai;
 mod log;
+mod login;
 mod message;
 mod payload;
 mod quirks;
@@ -49,6 +50,7 @@ pub use store::{Platform, Store};
 use edge::Appender;
 use faults::Armed;
 use log::Log;
+use login::Sessions;
 use server::{Shared, State};
 
 /// How to start a sandbox. There is no `Debug`, because there is a key.
@@ -93,7 +95,7 @@ pub async fn start(options: Options) -> Result<Sandbox, SandboxError> {
     let addr = listener.local_addr().map_err(listen)?;
 
     let faults = faults.into_iter().map(Armed::new).collect();
-    let shared = Arc::new(Shared::new(State { store, quirks, faults, log, disk }, api_key));
+    let shared = Arc::new(Shared::new(State { store, quirks, faults, log, sessions: Sessions::default(), disk }, api_key));
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server::serve(listener, Arc::clone(&shared), stopped));
     Ok(Sandbox { addr, shared, stop, task })

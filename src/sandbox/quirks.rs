@@ -69,6 +69,8 @@ pub struct Quirks {
     pub list_short: bool,
     /// Which gateway answers.
     pub gateway: GatewayServer,
+    /// The gateway: for how many requests does a session token hold? Any token is accepted without this.
+    pub gateway_token_uses: Option<usize>,
     /// How Flashback says that something failed.
     pub flashback_errors: FlashbackErrors,
     /// Flashback: is every delete refused as in use?
@@ -88,6 +90,7 @@ impl Default for Quirks {
             list_total: true,
             list_short: false,
             gateway: GatewayServer::Seen,
+            gateway_token_uses: None,
             flashback_errors: FlashbackErrors::Status,
             flashback_in_use: false,
         }
@@ -106,6 +109,7 @@ const NAMES: &[(&str, &str)] = &[
     ("list_total", "koreai: do lists say their total: true | false"),
     ("list_short", "koreai: lists lose their last item while the total still counts it: true | false"),
     ("gateway", "gateway: the server as it was seen, or as its page describes it: seen | documented"),
+    ("gateway_token_uses", "gateway: a token of its login is good for so many requests, and no other token is: a number | none"),
     ("flashback_errors", "flashback: errors by status, or `success: false` under 200: status | ok"),
     ("flashback_in_use", "flashback: every delete is refused as in use: true | false"),
 ];
@@ -124,6 +128,10 @@ impl Quirks {
             "true" => Ok(true),
             "false" => Ok(false),
             _ => Err(wrong("true | false")),
+        };
+        let number = || match value {
+            "none" => Ok(None),
+            number => number.parse().map(Some).map_err(|_| wrong("a number | none")),
         };
         match name.replace('-', "_").as_str() {
             "read_back" => {
@@ -147,12 +155,8 @@ impl Quirks {
                 let status = value.parse::<u16>().ok().filter(|status| (400..600).contains(status));
                 self.duplicate_status = status.ok_or_else(|| wrong("a status from 400 to 599"))?;
             }
-            "list_cap" => {
-                self.list_cap = match value {
-                    "none" => None,
-                    number => Some(number.parse().map_err(|_| wrong("a number | none"))?),
-                };
-            }
+            "list_cap" => self.list_cap = number()?,
+            "gateway_token_uses" => self.gateway_token_uses = number()?,
             "list_total" => self.list_total = flag()?,
             "list_short" => self.list_short = flag()?,
             "gateway" => {

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use super::edge::{self, Appender};
 use super::faults::{Armed, FaultKind, strike};
 use super::log::{Log, LoggedRequest, loggable};
+use super::login::{self, Sessions};
 use super::message::{Defect, Reply, Request, bearer_token, parse_query};
 use super::payload::{HangUp, Payload, response};
 use super::quirks::Quirks;
@@ -112,6 +113,7 @@ pub(super) struct State {
     pub(super) quirks: Quirks,
     pub(super) faults: Vec<Armed>,
     pub(super) log: Log,
+    pub(super) sessions: Sessions,
     /// The file that the store's lines go to.
     pub(super) disk: Option<Appender>,
 }
@@ -157,17 +159,20 @@ impl Shared {
 
     /// Decides what becomes of a request, and remembers it. Gives the reply and how long it is held back.
     fn process(&self, mut request: Request, target: String) -> (Reply, Duration) {
-        if let Some(expected) = &self.api_key {
-            drop_other_credentials(&mut request, expected);
-        }
         let now = edge::now();
         let platform = Platform::at(&request.path);
-        let below_base = platform.and_then(|platform| request.path.strip_prefix(platform.base())).unwrap_or(&request.path);
-
         let mut guard = self.lock();
         let state = &mut *guard;
+        if let Some(expected) = self.api_key.as_ref().filter(|_| !state.sessions.knows(&request)) {
+            drop_other_credentials(&mut request, expected);
+        }
+        if platform == Some(Platform::Gateway) {
+            state.sessions.admit(&state.quirks, &mut request);
+        }
+        let below_base = platform.and_then(|platform| request.path.strip_prefix(platform.base())).unwrap_or(&request.path);
         let struck = strike(&mut state.faults, &request.method, [below_base, &request.path]);
         let mut handle = || match platform {
+            None if request.path == login::PATH && request.method == "POST" => state.sessions.open(&state.quirks, &request),
             Some(platform) => platform.handle(&mut state.store, &state.quirks, &now, &request),
             None => nowhere(),
         };

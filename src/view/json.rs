@@ -259,6 +259,23 @@ pub fn apply_document(outcome: &Outcome, plan: &Plan, diagnostics: &[Diagnostic]
     })
 }
 
+/// The document of a command that has nothing of Terraform's shape: the envelope, the content's own members, and the
+/// diagnostics.
+#[must_use]
+pub(super) fn with_diagnostics(content: &impl Serialize, diagnostics: &[Diagnostic], sources: &Sources) -> Json {
+    let mut pages = Pages::new(sources);
+    let mut document = serde_json::Map::new();
+    document.insert("format_version".to_owned(), FORMAT_VERSION.into());
+    document.insert("patchbay_version".to_owned(), PATCHBAY_VERSION.into());
+    document.insert("errored".to_owned(), has_errors(diagnostics).into());
+    if let Json::Object(content) = to_json(content) {
+        document.extend(content);
+    }
+    let problems: Vec<Problem> = diagnostics.iter().map(|d| Problem::new(d, &mut pages)).collect();
+    document.insert("diagnostics".to_owned(), to_json(&problems));
+    Json::Object(document)
+}
+
 /// Our documents have text keys and finite numbers only, so this cannot fail.
 fn to_json(document: &impl Serialize) -> Json {
     serde_json::to_value(document).unwrap_or_default()

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `plan` | a plan, for people |
 //! | `apply` | the question, the events and the end of an apply, for people and logs |
+//! | `drift` | what others changed since the last apply |
+//! | `beside` | one connection in three columns |
+//! | `doctor` | what is in place and what is not |
+//! | `test` | what the APIs' own tests said |
 //! | `diagnostic` | what is wrong, with the place in the file |
 //! | `json` | the documents for other programs |
 //! | `style` | colours, glyphs and width, and who decides about them |
@@ -14,12 +18,15 @@
 //! alone: what is green also says `+ create`.
 
 pub mod apply;
+pub mod beside;
 pub mod diagnostic;
+pub mod doctor;
 pub mod drift;
 pub mod json;
 mod pages;
 pub mod plan;
 pub mod style;
+pub mod test;
 mod text;
 
 #[cfg(test)]

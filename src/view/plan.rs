@@ -10,7 +10,7 @@ mod texts;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::fields::words;
+pub(super) use self::fields::words;
 use super::pages::Pages;
 use super::style::{Glyph, Style, ink};
 use super::text::{Line, clean, cost, count, counts, width};

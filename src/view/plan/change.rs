@@ -103,7 +103,9 @@ fn reason(change: &Change, unsaid: Option<&str>, style: &Style) -> Vec<String> {
     if change.action == Action::Blocked
         && let Some(last) = lines.pop()
     {
-        lines.push(last.right(ink::DIM, &codes::UNCHANGEABLE.id()));
+        // What no file declares can only have been meant to go.
+        let code = if change.source.is_some() { codes::UNCHANGEABLE } else { codes::UNDELETABLE };
+        lines.push(last.right(ink::DIM, &code.id()));
     }
     lines.into_iter().map(Line::end).collect()
 }

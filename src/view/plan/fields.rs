@@ -54,7 +54,7 @@ pub(super) fn lines(change: &Change, style: &Style) -> Vec<String> {
 }
 
 /// What is concluded about a secret, or about a field that nobody can vouch for.
-pub(super) fn words(field: &FieldChange, style: &Style) -> Option<String> {
+pub(in crate::view) fn words(field: &FieldChange, style: &Style) -> Option<String> {
     let is_secret = matches!(field.after, Side::Secret(_));
     let text = match &field.verdict {
         Verdict::CannotVerify(why) => {

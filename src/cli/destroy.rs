@@ -1,0 +1,195 @@
+//! `patchbay destroy`: deletes everything that is recorded for a target. What is declared and was never applied, and
+//! what others made, is not touched.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::apply::{as_approved, confirmed, execute, fail, finish, is_blocked, refuse, show_plan, wait_for_the_dead};
+use super::args::{Planning, RefreshArg};
+use super::gather::{Gathered, gather};
+use super::planning::{self, Filling};
+use super::report::Lines;
+use super::session::{self, KeyUse, Opening};
+use super::{Context, exit};
+use crate::config::desired::Desired;
+use crate::diagnostic::{Diagnostic, Severity, codes, has_errors};
+use crate::engine::event::Outcome;
+use crate::io::store::{LocalStore, RealFs};
+use crate::plan::model::{Action, Plan};
+use crate::plan::saved::SavedPlan;
+use crate::plan::select::Selector;
+use crate::source::Sources;
+use crate::state::State;
+use crate::{suggest, view};
+
+/// At most so many connections are named that stay.
+const NAMED: usize = 10;
+
+/// `destroy`
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    /// The targets to empty; the project's only one otherwise
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Do not ask: yes, this target
+    #[arg(long, value_name = "TARGET")]
+    pub confirm: Vec<String>,
+    /// Do not ask
+    #[arg(short, long, alias = "auto-approve")]
+    pub yes: bool,
+    /// Delete the rest if something cannot be deleted
+    #[arg(long)]
+    pub skip_blocked: bool,
+    /// Delete although connections that stay refer to what goes
+    #[arg(long)]
+    pub leave_dependents: bool,
+    /// Accept that a target's address differs from the one in the state
+    #[arg(long)]
+    pub accept_target_change: bool,
+}
+
+/// Runs the command.
+pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let (gathered, mut found) = gather(context, false, &mut sources);
+    let Some(mut gathered) = gathered.filter(|_| !has_errors(&found)) else { return fail(out, &found, &sources) };
+    let targets = match chosen(context, args, &gathered) {
+        Ok(targets) => targets,
+        Err(error) if error.code == codes::USAGE => {
+            fail(out, &[error], &sources);
+            return exit::USAGE;
+        }
+        Err(error) => return fail(out, &[error], &sources),
+    };
+    // Nothing is wanted any more of what is to go.
+    gathered.desired = Desired::default();
+    let globals = context.globals;
+    let flags = Planning { accept_target_change: args.accept_target_change, ..Planning::reading(RefreshArg::Auto) };
+    let opening = Opening {
+        globals,
+        planning: &flags,
+        env: context.env,
+        redactor: context.redactor,
+        key: KeyUse::Must,
+        targets: Some(&targets),
+    };
+    let mut session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) => return fail(out, &errors, &sources),
+    };
+    session.options.destroy = true;
+    if globals.only.is_empty() {
+        let whole: Vec<String> = targets.iter().map(|target| globset::escape(target)).collect();
+        match Selector::new(&whole, &globals.exclude) {
+            Ok(selector) => session.options.selector = selector,
+            Err(why) => return fail(out, &[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources),
+        }
+    }
+    let lines = Lines::new(out);
+    wait_for_the_dead(&session.state, out).await;
+
+    let filling = Filling::new(&gathered);
+    let references = filling.references(&sources);
+    let mut planned = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
+    planned.plan.changes.retain(|change| targets.contains(change.address.target()));
+    // A whole target is no part of anything here.
+    planned.plan.partial = !globals.only.is_empty() || !globals.exclude.is_empty();
+    found.append(&mut planned.diagnostics);
+    if !args.leave_dependents {
+        found.extend(left_alone(&planned.plan, &session.state));
+    }
+    show_plan("destroy", out, &planned, &session, &sources);
+    let blocked = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
+    if found.iter().any(|d| d.is_error() && !is_blocked(d)) || (blocked && !args.skip_blocked) {
+        return refuse(out, &planned.plan, &found, &sources);
+    }
+    found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = Severity::Warning);
+    if !out.is_json {
+        super::plan::show_rest(out, &found, &sources);
+    }
+    if planned.plan.is_empty() {
+        if out.is_json {
+            out.json(&view::json::apply_document(&Outcome::default(), &planned.plan, &found, &sources));
+        }
+        return exit::OK;
+    }
+    let confirmed_all = targets.iter().all(|target| args.confirm.contains(target));
+    if !args.yes && !confirmed_all {
+        if !out.may_ask || out.is_json {
+            let names: Vec<String> = targets.iter().map(|target| format!("--confirm {target}")).collect();
+            let error = Diagnostic::error(codes::NOT_APPROVED, "deleting everything needs approval, and nobody can be asked")
+                .help(format!("if that is meant: {}", names.join(" ")));
+            return refuse(out, &planned.plan, &[error], &sources);
+        }
+        if !confirmed(out, &view::apply::question(&planned.plan)).await {
+            out.note("Nothing was deleted.");
+            return exit::OK;
+        }
+        // People take their time. What they approved is what runs, so it is looked at once more.
+        let approved = SavedPlan::of(&planned.plan, session.fingerprinter.key_id(), None, session::choices(globals, &flags));
+        let fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
+        match as_approved(&approved, fresh, &session) {
+            Ok(fresh) => planned = fresh,
+            Err(errors) => return fail(out, &errors, &sources),
+        }
+    }
+    match execute(context, &gathered, &session, &references, &planned, &lines).await {
+        Ok(outcome) => finish(out, &planned.plan, &outcome, found, &session, &sources),
+        Err(error) => fail(out, &[error], &sources),
+    }
+}
+
+/// The targets that were named, or the only one that there is.
+fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) -> Result<BTreeSet<String>, Diagnostic> {
+    let known: Vec<&str> = gathered.project.targets.keys().map(String::as_str).collect();
+    let named: BTreeSet<String> = if args.targets.is_empty() { &args.confirm } else { &args.targets }.iter().cloned().collect();
+    if let Some(unknown) = named.iter().chain(&args.confirm).find(|name| !known.contains(&name.as_str())) {
+        return Err(Diagnostic::error(codes::UNKNOWN_TARGET, format!("there is no target `{unknown}`"))
+            .help_opt(suggest::help(unknown, &known)));
+    }
+    if let Some(other) = args.confirm.iter().find(|name| !named.contains(*name)) {
+        return Err(Diagnostic::error(
+            codes::NOT_APPROVED,
+            format!("`--confirm {other}` confirms another target than the one named"),
+        ));
+    }
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let globals = context.globals;
+    if !globals.only.is_empty() {
+        let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why))?;
+        let path = session::state_path(globals, gathered);
+        let (state, _) = LocalStore::read_only(&path, &RealFs).map_err(|e| e.diagnostic())?;
+        return Ok(state.records().filter(|r| selector.matches(&r.address)).map(|r| r.address.target().to_owned()).collect());
+    }
+    match known.as_slice() {
+        [only] => Ok(BTreeSet::from([(*only).to_owned()])),
+        _ => Err(Diagnostic::error(codes::USAGE, "which target is to be emptied?")
+            .help(format!("patchbay destroy TARGET, with one of: {}", known.join(", ")))),
+    }
+}
+
+/// Records that stay and refer to something that goes.
+fn left_alone(plan: &Plan, state: &State) -> Option<Diagnostic> {
+    let goes = |address| plan.change(address).is_some_and(|c| c.action == Action::Delete);
+    let mut notes = Vec::new();
+    for record in state.records().filter(|record| !goes(&record.address)) {
+        let missing: Vec<String> = record.depends_on.iter().filter(|d| goes(d)).map(|d| format!("`{d}`")).collect();
+        if !missing.is_empty() {
+            notes.push(format!("`{}` needs {}", record.address, missing.join(", ")));
+        }
+    }
+    let count = notes.len();
+    let more = count.saturating_sub(NAMED);
+    notes.truncate(NAMED);
+    if more > 0 {
+        notes.push(format!("and {more} more"));
+    }
+    let (connections, need) = if count == 1 { ("connection stays", "refers") } else { ("connections stay", "refer") };
+    let error = Diagnostic::error(codes::STILL_NEEDED, format!("{count} {connections} and {need} to what would be deleted"));
+    let error = notes.into_iter().fold(error, Diagnostic::note);
+    (count > 0).then(|| error.help("name their targets, too; or leave them as they are: --leave-dependents"))
+}

@@ -1,0 +1,112 @@
+//! `patchbay show`: a saved plan as it was reviewed, or one connection as it is declared, recorded and live.
+
+use std::path::Path;
+
+use super::args::{Planning, RefreshArg, Show};
+use super::gather::gather;
+use super::planning::{self, Filling};
+use super::report::Lines;
+use super::session::{self, KeyUse, Opening};
+use super::{Context, exit};
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, codes, has_errors, tidy};
+use crate::engine::reader::readers;
+use crate::engine::refresh::refresh;
+use crate::io::files;
+use crate::plan::beside::beside;
+use crate::plan::observed::Observed;
+use crate::source::Sources;
+use crate::{suggest, view};
+
+/// Runs the command.
+pub async fn run(context: &Context<'_>, args: &Show) -> u8 {
+    let path = context.path(Path::new(&args.what));
+    match args.what.parse::<Address>() {
+        Ok(address) if !files::is_file(&path) => connection(context, &address).await,
+        _ => plan(context, &path),
+    }
+}
+
+/// A saved plan.
+fn plan(context: &Context<'_>, path: &Path) -> u8 {
+    let out = context.out;
+    let document = files::read_text(path)
+        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read the plan {e}")))
+        .and_then(|text| {
+            serde_json::from_str::<serde_json::Value>(&text).ok().filter(|json| json.get("saved").is_some()).ok_or_else(|| {
+                Diagnostic::error(codes::BAD_PLAN, format!("`{}` is not a saved plan of patchbay", path.display()))
+            })
+        });
+    let mut document = match document {
+        Ok(document) => document,
+        Err(error) => {
+            let help = "save one with `patchbay plan --out FILE`; a connection is shown by its address, TARGET/KEY";
+            return context.fail(&[error.help(help)], &Sources::default());
+        }
+    };
+    if out.is_json {
+        if let Some(map) = document.as_object_mut() {
+            map.shift_remove("saved");
+            map.shift_remove("screen");
+        }
+        out.json(&document);
+    } else {
+        // The screen that was reviewed, as it was; a file may be anybody's, so it is neutralised line by line.
+        let screen = document["screen"].as_str().unwrap_or_default();
+        for line in screen.lines() {
+            let indent = line.len() - line.trim_start().len();
+            let safe: String = line.chars().filter(|c| !c.is_control()).collect();
+            out.text(&format!("{}{}\n", &line[..indent.min(line.len())], safe.trim_start()));
+        }
+    }
+    exit::OK
+}
+
+/// One connection, from three sides.
+async fn connection(context: &Context<'_>, address: &Address) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let (gathered, mut found) = gather(context, false, &mut sources);
+    let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else { return context.fail(&found, &sources) };
+    let mut globals = context.globals.clone();
+    globals.only = vec![globset::escape(&address.to_string())];
+    globals.exclude.clear();
+    let planning = Planning::reading(RefreshArg::Full);
+    let opening = Opening {
+        globals: &globals,
+        planning: &planning,
+        env: context.env,
+        redactor: context.redactor,
+        key: KeyUse::Never,
+        targets: None,
+    };
+    let session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) if errors.iter().all(|d| d.code == codes::NOT_FOUND) => {
+            let known: Vec<String> = gathered.desired.connections.iter().map(|c| c.address.to_string()).collect();
+            let near = suggest::nearest(&address.to_string(), known.iter().map(String::as_str));
+            let error =
+                Diagnostic::error(codes::NOT_FOUND, format!("`{address}` is neither declared nor in the state, and is no file"))
+                    .help_opt(near.map(|near| format!("did you mean `{near}`?")));
+            return context.fail(&[error], &sources);
+        }
+        Err(errors) => return context.fail(&errors, &sources),
+    };
+    let filling = Filling::new(&gathered);
+    let references = filling.references(&sources);
+    let nothing = Observed::default();
+    let world = planning::world(&gathered, &session, &nothing, &references);
+    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &Lines::new(out)).await;
+    found.extend(errors);
+    tidy(&mut found);
+    let world = planning::world(&gathered, &session, &observed, &references);
+    match beside(&world, address) {
+        Some(beside) if out.is_json => out.json(&view::beside::document(&beside, &found, &sources)),
+        Some(beside) => {
+            out.text(&view::beside::render(&beside, &sources, &out.stdout));
+            out.diagnostics(&found, &sources);
+        }
+        None => return context.fail(&found, &sources),
+    }
+    exit::of_errors(&found)
+}

@@ -1,0 +1,115 @@
+//! `patchbay test`: asks the APIs to test the connections that exist. Nothing that patchbay manages is changed.
+
+use clap::Args;
+use futures_util::future::join_all;
+
+use super::args::{Planning, RefreshArg};
+use super::gather::gather;
+use super::planning::{self, Filling};
+use super::report::Lines;
+use super::session::{self, KeyUse, Opening, Session};
+use super::{Context, exit};
+use crate::diagnostic::{Diagnostic, has_errors, tidy};
+use crate::engine::event::Report;
+use crate::engine::explain::{Purpose, explain};
+use crate::engine::lane::Lane;
+use crate::engine::probe::{self, Verdict};
+use crate::engine::reader::readers;
+use crate::engine::refresh::refresh;
+use crate::io::clock;
+use crate::plan::model::Change;
+use crate::plan::observed::Observed;
+use crate::plan::planner::plan;
+use crate::secret::Redactor;
+use crate::source::Sources;
+use crate::view;
+use crate::view::test::{Outcome, Report as TestReport, Tested};
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only these connections: an address, a target or a glob
+    #[arg(value_name = "ADDR|GLOB")]
+    pub which: Vec<String>,
+}
+
+/// Runs the command.
+pub async fn run(context: &Context<'_>, args: &TestArgs) -> u8 {
+    let out = context.out;
+    let started = clock::instant();
+    let mut sources = Sources::default();
+    let (gathered, mut found) = gather(context, false, &mut sources);
+    let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else { return context.fail(&found, &sources) };
+    let mut globals = context.globals.clone();
+    globals.only.extend(args.which.iter().cloned());
+    // Ids are all that is wanted, and a list has them.
+    let planning = Planning::reading(RefreshArg::None);
+    let opening = Opening {
+        globals: &globals,
+        planning: &planning,
+        env: context.env,
+        redactor: context.redactor,
+        key: KeyUse::Never,
+        targets: None,
+    };
+    let session = match session::open(&opening, &gathered, &mut found).await {
+        Ok(session) => session,
+        Err(errors) => return context.fail(&errors, &sources),
+    };
+    let lines = Lines::new(out);
+    let filling = Filling::new(&gathered);
+    let references = filling.references(&sources);
+    let nothing = Observed::default();
+    let world = planning::world(&gathered, &session, &nothing, &references);
+    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &lines).await;
+    found.extend(errors);
+    let (plan, complaints) = plan(&planning::world(&gathered, &session, &observed, &references));
+    // Of what a plan complains about, only what hides a connection from a test matters here.
+    found.extend(complaints.into_iter().filter(|d| d.address.as_ref().is_none_or(|a| plan.change(a).is_none())));
+
+    let chosen: Vec<&Change> =
+        plan.changes.iter().filter(|c| c.connection.is_some() && session.options.selector.matches(&c.address)).collect();
+    let tests = chosen.iter().map(|change| one(&session, &gathered.project.targets, change, context.redactor, &lines));
+    let connections: Vec<Tested> = join_all(tests).await;
+    found.extend(connections.iter().filter_map(|tested| match &tested.outcome {
+        Outcome::Unknown(diagnostic) => Some((**diagnostic).clone()),
+        _ => None,
+    }));
+    tidy(&mut found);
+    let report =
+        TestReport { connections, requests: session.lanes.values().map(Lane::requests).sum(), elapsed: started.elapsed() };
+    if out.is_json {
+        out.json(&view::test::document(&report, &found, &sources));
+    } else {
+        out.text(&view::test::render(&report, &out.stdout));
+        out.diagnostics(&found, &sources);
+    }
+    if report.failed() > 0 || has_errors(&found) { exit::ERROR } else { exit::OK }
+}
+
+async fn one(
+    session: &Session,
+    targets: &indexmap::IndexMap<String, crate::config::project::Target>,
+    change: &Change,
+    redactor: &Redactor,
+    report: &dyn Report,
+) -> Tested {
+    let name = change.address.target();
+    let outcome = match (session.lanes.get(name), targets.get(name)) {
+        (Some(lane), Some(target)) => match lane.definition.kinds.get(&change.kind).and_then(|kind| kind.test.as_ref()) {
+            None => Outcome::NoTest,
+            Some(_) if change.id.is_none() => Outcome::NotThere,
+            Some(verb) => match probe::test(lane, verb, change.id.as_deref().unwrap_or_default(), redactor, report).await {
+                Ok((Verdict::Passed(message), took)) => Outcome::Passed { message, took, trust: verb.trust },
+                Ok((Verdict::Failed(message), took)) => Outcome::Failed { message, took },
+                Err(error) => {
+                    let subject = change.address.to_string();
+                    let diagnostic: Diagnostic = explain(lane, target, &error, Purpose::Read(&subject), redactor);
+                    Outcome::Unknown(Box::new(diagnostic.about(&change.address)))
+                }
+            },
+        },
+        _ => Outcome::NotThere,
+    };
+    Tested { address: change.address.clone(), kind: change.kind.clone(), outcome }
+}

@@ -1,0 +1,110 @@
+//! What a platform definition must pass: one story that every kind of every platform walks, and that a table drives.
+//! Created, changed field by field, rotated, changed and deleted by others, taken over, doubled, removed, and each write
+//! struck by each fault: every step ends in an empty plan or in an exact report.
+//!
+//! A new kind is a new [`Profile`] here; until it has one, and until that one proves each of the kind's fields, the last
+//! test fails.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+
+mod common;
+#[path = "conformance/faults.rs"]
+mod faults;
+#[path = "conformance/flashback.rs"]
+mod flashback;
+#[path = "conformance/gateway.rs"]
+mod gateway;
+#[path = "conformance/koreai.rs"]
+mod koreai;
+#[path = "conformance/profile.rs"]
+mod profile;
+#[path = "conformance/story.rs"]
+mod story;
+
+use std::collections::BTreeSet;
+
+use patchbay::platform::builtin;
+use patchbay::platform::model::{Field, Kind, SecretRule};
+use patchbay::source::Sources;
+use profile::Profile;
+
+/// One test for each profile, and the list of all of them.
+macro_rules! told {
+    ($($test:ident: $profile:expr;)*) => {
+        fn all() -> Vec<Profile> {
+            vec![$($profile),*]
+        }
+
+        $(#[test]
+        fn $test() {
+            let profile = $profile;
+            story::tell(&profile);
+            faults::strike_each_write(&profile);
+        })*
+    };
+}
+
+told! {
+    koreai_openai: koreai::openai();
+    koreai_azure_openai: koreai::azure_openai();
+    koreai_anthropic: koreai::anthropic();
+    koreai_custom: koreai::custom();
+    koreai_custom_existing: koreai::custom_existing();
+    koreai_custom_legacy: koreai::custom_legacy();
+    gateway_as_it_was_seen: gateway::seen();
+    gateway_as_it_is_documented: gateway::documented();
+    flashback_with_errors_by_status: flashback::llm("");
+    flashback_with_errors_under_200: flashback::llm("flashback_errors=ok");
+}
+
+#[test]
+fn creates_that_nobody_knows_of_are_settled_without_a_twin() {
+    faults::strike_creates_into_the_unknown(&all());
+}
+
+#[test]
+fn every_kind_has_a_profile_and_every_field_a_proof() {
+    let all = all();
+    for (platform, _) in builtin::ALL {
+        let definition = builtin::load(platform, &mut Sources::default()).unwrap().unwrap();
+        for (name, kind) in &definition.kinds {
+            let profiles: Vec<&Profile> =
+                all.iter().filter(|p| p.platform.as_str() == *platform && p.kind == name.as_str()).collect();
+            assert!(!profiles.is_empty(), "{platform} {name}: no profile walks the story");
+            for profile in profiles {
+                check_fields(profile, kind);
+            }
+        }
+    }
+}
+
+/// Each field must be edited, be it in vain, and each secret rotated; and nothing else may be named.
+fn check_fields(profile: &Profile, kind: &Kind) {
+    let mut known = Vec::new();
+    leaves("", &kind.fields, &mut known);
+    let edited: BTreeSet<&str> = profile.edits.iter().flat_map(|edit| edit.fields.iter().copied()).collect();
+    let rotated: BTreeSet<&str> = profile.secrets.iter().map(|secret| secret.field).collect();
+    let (mut plain, mut secret) = (BTreeSet::new(), BTreeSet::new());
+    for (path, rule) in &known {
+        if *rule != SecretRule::Always {
+            plain.insert(path.as_str());
+        }
+        if *rule != SecretRule::Never {
+            secret.insert(path.as_str());
+        }
+    }
+    let place = profile.to_string();
+    assert_eq!(edited, plain, "{place}: fields that an edit shows, and fields that the definition has");
+    assert_eq!(rotated, secret, "{place}: secrets that are rotated, and secrets that the definition has");
+}
+
+/// The fields that have no fields of their own: `model`, `fields.API_KEY`, `headers.value`.
+fn leaves<'f>(at: &str, fields: impl IntoIterator<Item = (&'f String, &'f Field)>, all: &mut Vec<(String, SecretRule)>) {
+    for (name, field) in fields {
+        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        if field.fields.is_empty() && field.item.is_empty() {
+            all.push((path, field.secret));
+        } else {
+            leaves(&path, field.fields.iter().chain(&field.item), all);
+        }
+    }
+}
