@@ -155,8 +155,11 @@ pub enum Command {
         after_help = "Examples:\n  patchbay show plan.json            the plan as it was reviewed\n  patchbay show kore-prod/support    declared, recorded and live, side by side"
     )]
     Show(Show),
-    /// Look at the state
-    State(StateArgs),
+    /// Look at the state, revise it by hand, repair its file
+    #[command(
+        after_help = "Examples:\n  patchbay state list\n  patchbay state rm kore-prod/old-bot          forget it; nothing is touched at the API\n  patchbay state mv kore-prod/gpt kore-prod/support\n  patchbay state check\n  patchbay state repair                        after a git conflict or a damaged line"
+    )]
+    State(super::state::StateArgs),
     /// Which variables the files need, where, and whether they are set
     #[command(after_help = "Examples:\n  patchbay env\n  patchbay env --template > .env.example")]
     Env(super::env::EnvArgs),
@@ -168,6 +171,8 @@ pub enum Command {
     /// Check that everything is in place: targets, credentials, files, state
     #[command(after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json")]
     Doctor(super::doctor::DoctorArgs),
+    /// Check a platform definition of your own
+    Platform(super::platform::PlatformArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(
         after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all."
@@ -263,26 +268,6 @@ pub struct Show {
     /// A saved plan, or the address of a connection
     #[arg(value_name = "PLAN|ADDR")]
     pub what: String,
-}
-
-/// `state`
-#[derive(Debug, Args)]
-pub struct StateArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: StateCommand,
-}
-
-/// The commands of `state`.
-#[derive(Debug, Subcommand)]
-pub enum StateCommand {
-    /// List what is recorded
-    List,
-    /// Show one record
-    Show {
-        /// The connection
-        address: String,
-    },
 }
 
 /// `sandbox`

@@ -12,14 +12,16 @@ pub mod gather;
 pub mod graph;
 pub mod import;
 pub mod init;
-pub mod look;
 pub mod out;
 pub mod plan;
 pub mod planning;
+pub mod platform;
 pub mod report;
 pub mod sandbox;
+pub mod schema;
 pub mod session;
 pub mod show;
+pub mod state;
 pub mod test;
 pub mod validate;
 
@@ -159,8 +161,9 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
         Some(Command::Env(args)) => env::run(&context, args),
         Some(Command::Graph(args)) => graph::run(&context, args),
         Some(Command::Show(args)) => block_on(&context, show::run(&context, args)),
-        Some(Command::State(args)) => look::state(&context, args),
-        Some(Command::Schema(args)) => look::schema(&context, args),
+        Some(Command::State(args)) => block_on(&context, state::run(&context, args)),
+        Some(Command::Platform(args)) => platform::run(&context, args),
+        Some(Command::Schema(args)) => schema::run(&context, args),
         Some(Command::Import(args)) => block_on(&context, import::run(&context, args)),
         Some(Command::Export(args)) => block_on(&context, export::run(&context, args)),
         Some(Command::Plan(args)) => block_on(&context, plan::run(&context, args)),

@@ -45,6 +45,12 @@ pub struct Entry {
 }
 
 impl Node {
+    /// Nothing, at a place.
+    #[must_use]
+    pub fn null(span: Span) -> Self {
+        Self { span, end: span.end, kind: Kind::Null }
+    }
+
     /// The whole value, all its lines.
     #[must_use]
     pub fn extent(&self) -> Span {

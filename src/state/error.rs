@@ -132,7 +132,7 @@ impl StateError {
                 let found = format!("then run `patchbay plan`: {lost} is found again by its name");
                 let help = match line {
                     1 => format!("restore the first line from version control, or delete the file; {found}"),
-                    _ => format!("delete the damaged line; {found}"),
+                    _ => format!("run `patchbay state repair`, which keeps all other lines; {found}"),
                 };
                 let diagnostic = damaged().help(help);
                 match about {
@@ -142,7 +142,7 @@ impl StateError {
             }
             Self::Markers { .. } => damaged()
                 .note("every line stands alone and the newer one of two wins, so both sides may stay")
-                .help("delete the lines with the markers, keep all others, then run `patchbay plan`"),
+                .help("run `patchbay state repair`, which joins both sides, then `patchbay plan`"),
             Self::Newer { .. } => Diagnostic::error(codes::STATE_NEWER, self.to_string())
                 .note(format!("this patchbay reads and writes format {MAJOR}.{MINOR}"))
                 .help("use the patchbay that wrote it, or a later one"),
@@ -288,7 +288,9 @@ mod tests {
         assert_eq!(diagnostic.address, about);
         assert_eq!(
             diagnostic.help.as_deref(),
-            Some("delete the damaged line; then run `patchbay plan`: `kore-prod/gpt` is found again by its name")
+            Some(
+                "run `patchbay state repair`, which keeps all other lines; then run `patchbay plan`: `kore-prod/gpt` is found again by its name"
+            )
         );
         assert!(error(1).diagnostic().help.is_some_and(|help| help.starts_with("restore the first line")));
     }

@@ -15,26 +15,35 @@
 //! | `scan` | many lines: what is torn, what is damaged, what can be salvaged |
 //! | `view` | the join |
 //! | `claim` | which of two runs may write an address |
+//! | `check` | everything that a file says, whatever is wrong with it, and what can be kept of it |
+//! | `history` | what the lines that are still there tell of earlier runs |
+//! | `revise` | what is written when a record is forgotten, or gets another address, by hand |
 //! | `error` | what to tell people |
 //!
 //! Deliberately absent: files, clocks, randomness. Times are texts that the caller wrote, keys and operation names are
 //! handed in; [`crate::io`] has the store that makes lines durable.
 
+mod check;
 mod claim;
 mod entry;
 mod error;
 mod fingerprint;
+mod history;
 mod line;
 mod record;
+mod revise;
 mod scan;
 mod view;
 
+pub use check::{Dropped, Flaw, Origin, Part, Repaired, Survey, Whole, Wrong, twins};
 pub use claim::{Claim, Heads, LATE, decide};
 pub use entry::{Entry, Header, Intent, JOURNAL, MAJOR, MINOR, Tombstone};
 pub use error::{StateError, StateWarning};
 pub use fingerprint::{Fingerprint, Fingerprinter, Key, digest};
+pub use history::{Event, What, history};
 pub use line::LineError;
 pub use record::{Record, SecretRecord};
+pub use revise::{Stamp, carry, forget, relocate};
 pub use scan::{Found, Scanner};
 pub use view::State;
 

@@ -47,6 +47,17 @@ impl Scanner {
         Self { is_part: true, ..Self::state_file(name) }
     }
 
+    /// For a state file of which everything is to be said, damage included: its lineage is known before, so that lines
+    /// count that stand in front of the header, or that lost it. Whoever feeds it goes on behind an error.
+    pub(super) fn survey(name: &str, lineage: String) -> Self {
+        Self { lineage: Some(lineage), ..Self::state_file(name) }
+    }
+
+    /// What was odd so far.
+    pub(super) fn warnings(&self) -> &[StateWarning] {
+        &self.warnings
+    }
+
     /// Has the journal begun?
     #[must_use]
     pub fn in_tail(&self) -> bool {
@@ -160,7 +171,7 @@ impl Scanner {
     }
 }
 
-const NO_HEADER: &str = "the file does not begin with the header of a state";
+pub(super) const NO_HEADER: &str = "the file does not begin with the header of a state";
 
 fn decode(raw: &[u8]) -> Result<Entry, LineError> {
     std::str::from_utf8(raw).map_err(|_| LineError::NotJson).and_then(Entry::decode)

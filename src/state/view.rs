@@ -266,6 +266,14 @@ impl State {
         self.objects.keys().flat_map(move |address| self.live(address))
     }
 
+    /// The objects that are known to be gone, sorted by address and id.
+    pub fn tombstones(&self) -> impl Iterator<Item = &Tombstone> {
+        self.objects.values().flat_map(BTreeMap::values).filter_map(|object| match object {
+            Object::Gone(tombstone) => Some(tombstone),
+            Object::Live(_) => None,
+        })
+    }
+
     /// The highest revision of an address, objects that are gone included; 0 if there never was one. A plan is made at
     /// this revision, and the next record of the address gets the one above it.
     #[must_use]

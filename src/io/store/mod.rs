@@ -20,6 +20,7 @@
 //! | `log` | the state file while it is open |
 //! | `local` | the protocol |
 //! | `committer` | many callers, one append |
+//! | `repair` | a damaged file: its bytes, and a repaired one in its place |
 //! | `key` | the key of fingerprints, lineages |
 
 mod committer;
@@ -27,6 +28,7 @@ mod fs;
 mod key;
 mod local;
 mod log;
+mod repair;
 mod site;
 
 #[cfg(test)]
@@ -41,6 +43,8 @@ pub use committer::{CommitStats, Committer, Finished};
 pub use fs::{Fs, Handle, Identity, RealFs};
 pub use key::{load_key, new_lineage, ulid};
 pub use local::LocalStore;
+pub use repair::{raw_state, replace_damaged};
+pub use site::RawState;
 
 use crate::state::StateError;
 
@@ -70,4 +74,16 @@ fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 
 fn unsettled(path: &Path) -> StateError {
     StateError::Unsettled { path: path.display().to_string() }
+}
+
+/// Writes all of it, however little one call takes.
+fn write_whole(file: &mut dyn Handle, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match file.append(rest)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => rest = &rest[written..],
+        }
+    }
+    Ok(())
 }

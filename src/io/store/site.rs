@@ -17,6 +17,17 @@ pub(super) struct Site {
     name: OsString,
 }
 
+/// All bytes of a state as of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawState {
+    /// The state file's name, to show.
+    pub name: String,
+    /// The state file; none if there is none.
+    pub file: Option<Vec<u8>>,
+    /// What runs left beside it or are writing there: names and contents.
+    pub parts: Vec<(String, Vec<u8>)>,
+}
+
 /// All that is durable, joined.
 #[derive(Debug)]
 pub(super) struct Joined {
@@ -52,6 +63,13 @@ impl Site {
     pub(super) fn aside(&self, nonce: &str) -> PathBuf {
         let mut name = self.name.clone();
         name.push(format!(".damaged.{nonce}"));
+        self.folder.join(name)
+    }
+
+    /// Where a copy of a damaged state file goes.
+    pub(super) fn damaged(&self, n: usize) -> PathBuf {
+        let mut name = self.name.clone();
+        name.push(format!(".damaged-{n}"));
         self.folder.join(name)
     }
 
@@ -92,25 +110,31 @@ impl Site {
         Ok(Some(read))
     }
 
-    /// Everything that is durable at one moment: the state file and all parts. Creates and changes nothing.
+    /// Everything that is durable at one moment, joined. Creates and changes nothing.
+    pub(super) fn read(&self, fs: &dyn Fs) -> Result<Joined, StateError> {
+        let RawState { file, parts, .. } = self.read_raw(fs)?;
+        self.joined(file.as_deref(), &parts)
+    }
+
+    /// Everything that is durable at one moment: the state file and all parts.
     ///
     /// The order matters. The file is opened first and read last, and its path must name it before and after: then no
     /// exchange came between, and whatever was acknowledged is in the file or in one of the parts that were read.
-    pub(super) fn read(&self, fs: &dyn Fs) -> Result<Joined, StateError> {
+    pub(super) fn read_raw(&self, fs: &dyn Fs) -> Result<RawState, StateError> {
         for _ in 0..ROUNDS {
-            let file = if_there(fs.open_read(&self.path)).context("read", &self.path)?;
-            let identity = match &file {
-                Some(file) => Some(file.identity().context("look at", &self.path)?),
+            let handle = if_there(fs.open_read(&self.path)).context("read", &self.path)?;
+            let identity = match &handle {
+                Some(handle) => Some(handle.identity().context("look at", &self.path)?),
                 None => None,
             };
             let parts = self.parts(fs)?;
             let Some(read) = self.read_parts(fs, &parts, identity)? else { continue };
-            let bytes = match &file {
-                Some(file) => Some(file.read_from(0).context("read", &self.path)?),
+            let file = match &handle {
+                Some(handle) => Some(handle.read_from(0).context("read", &self.path)?),
                 None => None,
             };
             if self.identity(fs)? == identity && self.parts(fs)? == parts {
-                return self.joined(bytes.as_deref(), &read);
+                return Ok(RawState { name: self.label(), file, parts: read });
             }
         }
         Err(unsettled(&self.path))
@@ -173,6 +197,7 @@ mod tests {
         let site = Site::new(&RealFs, Path::new("a/b.state"));
         assert_eq!(site.part("7-x"), Path::new("a/.b.state.7-x.part"));
         assert_eq!(site.aside("7-x"), Path::new("a/b.state.damaged.7-x"));
+        assert_eq!(site.damaged(1), Path::new("a/b.state.damaged-1"));
     }
 
     #[test]

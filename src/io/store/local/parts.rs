@@ -1,11 +1,10 @@
 //! Part files: what dead runs left, what could not be appended, and the way from the old file to the new one.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::super::fs::Handle;
 use super::super::site::join_parts;
-use super::super::{Context as _, ROUNDS, if_there, unsettled};
+use super::super::{Context as _, ROUNDS, if_there, unsettled, write_whole};
 use super::LocalStore;
 use crate::state::{Entry, State, StateError, StateWarning};
 
@@ -185,15 +184,4 @@ impl LocalStore {
         self.absorb(&old)?;
         self.absorb(part)
     }
-}
-
-fn write_whole(file: &mut dyn Handle, bytes: &[u8]) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match file.append(rest)? {
-            0 => return Err(ErrorKind::WriteZero.into()),
-            written => rest = &rest[written..],
-        }
-    }
-    Ok(())
 }
