@@ -256,3 +256,35 @@ fn a_list_that_may_be_cut_and_a_deployment_that_moved() {
     let ran = moved.run(&["doctor"]);
     assert!(ran.code == 0 && ran.stdout.contains("the state has another: http://127.0.0.1"), "{ran}");
 }
+
+#[test]
+fn a_platform_definition_is_rehearsed() {
+    let project = Project::empty();
+    let ran = project.run(&["platform", "check", "gateway", "flashback", "koreai"]);
+    assert!(ran.code == 0 && ran.stdout.contains("Right, as far as a rehearsal tells: 8 kinds"), "{ran}");
+    assert!(ran.stdout.contains("update        PUT /providers/{id}: apiKey, metadata.displayName"), "{ran}");
+    let text = include_str!("../schemas/platforms/gateway.yaml");
+    project.write(
+        "my.yaml",
+        &text
+            .replace("may_be_missing: true", "may_be_missing: false")
+            .replace("covers: [apiKey, metadata],", "covers: [metadata],"),
+    );
+    let ran = project.run(&["platform", "check", "my.yaml"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    project.write("my.yaml", &text.replace("natural_key: [name]", "natural_key: [apiKey]"));
+    let ran = project.run(&["platform", "check", "my.yaml"]);
+    assert!(ran.code == 1 && ran.stderr.contains("my.yaml:38") && ran.flat().contains("cannot be found in the list"), "{ran}");
+    project.write("my.yaml", &text.replace("covers: [apiKey, metadata]", "covers: [apiKy, metadata]"));
+    let (document, exit) = project.json(&["platform", "check", "my.yaml"]);
+    assert_eq!(
+        (document["valid"].as_bool(), exit, codes(&document)),
+        (Some(false), 1, vec!["PB0114".to_owned()]),
+        "{document:#}"
+    );
+    let (document, exit) = project.json(&["platform", "check", "flashback"]);
+    assert_eq!(exit, 0);
+    assert_eq!(document["definitions"][0]["kinds"][0]["unchangeable"], json!(["workspaceId"]));
+    let ran = project.run(&["platform", "check", "missing.yaml"]);
+    assert!(ran.code == 1 && ran.flat().contains("built-in definitions"), "{ran}");
+}

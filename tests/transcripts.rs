@@ -420,10 +420,11 @@ fn help_leads_the_way() {
               destroy   Delete everything that patchbay manages on a target
               test      Let the APIs test the connections that exist
               show      Show a saved plan, or one connection as it is declared, recorded and live
-              state     Look at the state
+              state     Look at the state, revise it by hand, repair its file
               env       Which variables the files need, where, and whether they are set
               graph     The order of operations
               doctor    Check that everything is in place: targets, credentials, files, state
+              platform  Check a platform definition of your own
               sandbox   Serve the vendors' APIs on loopback, to try things out
               schema    Print a JSON Schema
               version   Print the version

@@ -10,6 +10,7 @@
 //! | `planner` | the whole plan |
 //! | `beside` | one connection as it is declared, recorded and live |
 //! | `confirm` | what a read-back proves, and the record after a write |
+//! | `rehearsal` | the story of a connection, played offline for each kind of a definition |
 //! | `guards` | what must hold before the first write |
 //!
 //! Deliberately absent: clocks, I/O, printing.
@@ -23,6 +24,7 @@ pub mod model;
 pub mod observed;
 pub mod order;
 pub mod planner;
+pub mod rehearsal;
 pub mod saved;
 pub mod select;
 pub mod unit;

@@ -17,6 +17,14 @@ pub const LANGUAGE: u32 = 1;
 /// # Errors
 /// Syntax and shape stop at the first error; the checks of meaning report everything that they find.
 pub fn parse(file: FileId, text: &str) -> Result<Definition, Diagnostics> {
+    parse_with_tree(file, text).map(|(definition, _)| definition)
+}
+
+/// As [`parse`], with the tree that the definition was read from: for the places of what is found out later.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with_tree(file: FileId, text: &str) -> Result<(Definition, Node), Diagnostics> {
     let node = match yaml::parse(file, text) {
         Ok(Some(node)) => node,
         Ok(None) => {
@@ -29,7 +37,7 @@ pub fn parse(file: FileId, text: &str) -> Result<Definition, Diagnostics> {
     let definition: Definition =
         serde_path_to_error::deserialize(node.to_json()).map_err(|error| vec![explain(&node, &error)])?;
     let found = check(&definition, &node);
-    if found.is_empty() { Ok(definition) } else { Err(found) }
+    if found.is_empty() { Ok((definition, node)) } else { Err(found) }
 }
 
 fn explain(root: &Node, error: &serde_path_to_error::Error<serde_json::Error>) -> Diagnostic {
@@ -48,7 +56,8 @@ fn explain(root: &Node, error: &serde_path_to_error::Error<serde_json::Error>) -
 }
 
 /// The span of a serde path such as `kinds.openai.update[0].covers`; of the key itself for an unknown key.
-fn locate(root: &Node, path: &str, unknown: Option<&str>) -> Span {
+#[must_use]
+pub fn locate(root: &Node, path: &str, unknown: Option<&str>) -> Span {
     let mut node = root;
     let mut span = root.span;
     for step in FieldPath::parse(path).steps() {

@@ -7,6 +7,7 @@
 //! | `drift` | what others changed since the last apply |
 //! | `beside` | one connection in three columns |
 //! | `doctor` | what is in place and what is not |
+//! | `rehearsal` | what a check of a platform definition showed |
 //! | `test` | what the APIs' own tests said |
 //! | `diagnostic` | what is wrong, with the place in the file |
 //! | `json` | the documents for other programs |
@@ -25,6 +26,7 @@ pub mod drift;
 pub mod json;
 mod pages;
 pub mod plan;
+pub mod rehearsal;
 pub mod style;
 pub mod test;
 mod text;
