@@ -19,6 +19,14 @@ pub struct Identity {
     inode: u64,
 }
 
+#[cfg(test)]
+impl Identity {
+    /// An identity on a disk that exists only in a test.
+    pub(super) fn made_up(file: u64) -> Self {
+        Self { device: 0, inode: file }
+    }
+}
+
 /// An open file.
 pub trait Handle: Send + fmt::Debug {
     /// Which file it is.

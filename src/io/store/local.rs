@@ -75,6 +75,12 @@ impl LocalStore {
         Ok((store, state, warnings))
     }
 
+    /// The same with names for its part files that do not hang on chance, so that a test can be repeated.
+    #[cfg(test)]
+    pub(super) fn with_nonce(self, nonce: &str) -> Self {
+        Self { nonce: nonce.to_owned(), ..self }
+    }
+
     /// Reads the state and never creates or changes anything. A file that is not there is an empty state.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ mod site;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod proofs;
 
 use std::io;
