@@ -217,6 +217,32 @@ mod tests {
         assert_eq!(raw::names(folder.path()), ["s"]);
     }
 
+    /// A thousand creates, 64 in flight: an intent and a result each.
+    #[tokio::test]
+    async fn creates_cost_few_syncs_and_hardly_more_than_their_own_bytes() {
+        use futures_util::stream::{self, StreamExt as _};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let committer = start(Arc::new(Faulty::healthy()), &path);
+        stream::iter(0..1000)
+            .map(|n| {
+                let (committer, at, op) = (&committer, format!("t/k{n}"), format!("R-{n}"));
+                async move {
+                    assert_eq!(committer.announce(intent(&op, &at, 0, "R")).await, Ok(Claim::Won));
+                    committer.commit(vec![done(record(&at, "1", 1, &op))]).await.unwrap();
+                }
+            })
+            .buffer_unordered(64)
+            .for_each(|()| async {})
+            .await;
+        let Finished { state, stats, .. } = committer.finish().await.unwrap();
+        let records = state.render().len() as u64;
+        assert_eq!((state.records().count(), state.open_intents().count(), stats.commits), (1000, 0, 2000));
+        assert!(stats.syncs <= 250, "{stats:?}");
+        assert!(stats.bytes <= 2 * records, "{stats:?}, records {records}");
+        assert_eq!(raw::read(&path), state.render(), "one snapshot at the end");
+    }
+
     #[test]
     fn a_group_is_what_waits_up_to_its_size() {
         let (jobs, waiting) = mpsc::channel();

@@ -149,8 +149,10 @@ impl Handle for RealFile {
     }
 
     fn read_from(&self, offset: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let mut chunk = vec![0; 64 * 1024];
+        let left = self.0.metadata()?.len().saturating_sub(offset);
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or(0));
+        // Runs read a few kilobytes after each append: a large buffer every time costs more than the reading.
+        let mut chunk = vec![0; usize::try_from(left.clamp(1024, 64 * 1024)).unwrap_or(1024)];
         loop {
             match self.0.read_at(&mut chunk, offset + bytes.len() as u64) {
                 Ok(0) => return Ok(bytes),
