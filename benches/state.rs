@@ -71,7 +71,7 @@ fn run(path: &Path, there: usize, creates: usize, flight: usize) -> (Duration, C
     runtime.block_on(async {
         let (mut store, ..) = LocalStore::open(path, Arc::new(RealFs), LINEAGE.to_owned(), "B".to_owned()).unwrap();
         store.begin().unwrap();
-        let committer = Committer::start(store).unwrap();
+        let committer = Committer::start(Box::new(store)).unwrap();
         let started = Instant::now();
         stream::iter(there..there + creates)
             .map(|n| {

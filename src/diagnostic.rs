@@ -87,6 +87,7 @@ codes! {
     STATE_LINEAGE = 304, "the state belongs to another project";
     STATE_CONFLICT = 305, "another run works on the same connection";
     TARGET_MOVED = 306, "a target's address differs from the state";
+    STATE_UNFIT = 307, "the store does not keep two writers apart";
     UNCHANGEABLE = 401, "the API cannot change this field";
     UNDELETABLE = 402, "the API cannot delete";
     GONE = 403, "a live object was not found by its id";

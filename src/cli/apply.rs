@@ -2,7 +2,6 @@
 
 use std::io::BufRead as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,12 +17,12 @@ use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
 use crate::engine::apply::{Run, Shared, Stop, apply};
 use crate::engine::event::Outcome;
-use crate::io::store::{Committer, LocalStore, RealFs};
+use crate::io::store::{self, Committer, Location, Opened, RealFs};
 use crate::io::{clock, files, process};
 use crate::plan::model::{Action, Plan};
 use crate::plan::saved::SavedPlan;
 use crate::source::Sources;
-use crate::state::{Entry, Intent, State};
+use crate::state::{Entry, Intent};
 use crate::view;
 
 /// An interrupted run's request may still be on its way for this long after its process is gone.
@@ -45,12 +44,14 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
     let opening =
         Opening { globals, planning: flags, env: context.env, redactor: context.redactor, key: KeyUse::Must, targets: None };
-    let session = match session::open(&opening, &gathered, &mut found).await {
+    let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => return fail(out, &errors, &sources),
     };
     let lines = Lines::new(out);
-    wait_for_the_dead(&session.state, out).await;
+    if let Err(error) = wait_for_the_dead(&mut session, out).await {
+        return fail(out, &[error], &sources);
+    }
 
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);
@@ -87,6 +88,11 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         super::plan::show_rest(out, &found, &sources);
     }
     if planned.plan.is_empty() {
+        if has_remains(&session, &planned.plan)
+            && let Err(error) = execute(context, &gathered, &session, &references, &planned, &lines).await
+        {
+            return fail(out, &[error], &sources);
+        }
         let outcome = Outcome { requests: 0, ..Outcome::default() };
         if out.is_json {
             out.json(&view::json::apply_document(&outcome, &planned.plan, &found, &sources));
@@ -181,20 +187,43 @@ fn read_saved(context: &Context<'_>, path: &Path) -> Result<SavedPlan, Diagnosti
 }
 
 /// A run that was killed a moment ago may have a request on its way. A little patience, and the list tells.
-pub(super) async fn wait_for_the_dead(state: &State, out: &Out) {
+///
+/// Notes the operations whose runs are over. Only these may be settled by a list that is read from now on: a run that
+/// dies later may have made its object after that list.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) async fn wait_for_the_dead(session: &mut Session, out: &Out) -> Result<(), Diagnostic> {
     let now = clock::now();
-    let young = |intent: &Intent| {
+    let is_over = |i: &&Intent| process::is_gone(&i.run) || i.until.is_some_and(|until| now.as_second() > until + 60);
+    let mut over: Vec<&Intent> = session.state.open_intents().filter(is_over).collect();
+    if over.is_empty() {
+        return Ok(());
+    }
+    // Most runs that are gone have ended properly since the state was read.
+    let (fresh, _) = session.location.read().await.map_err(|e| e.diagnostic())?;
+    over.retain(|intent| fresh.open_intents().any(|open| open.op == intent.op));
+    // Where the clock was set back, nobody knows how long ago that was.
+    let age = |at: jiff::Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    let young = |intent: &&Intent| {
         let at: jiff::Timestamp = intent.at.parse().ok()?;
-        let age = Duration::try_from(now.duration_since(at)).ok()?;
-        process::is_gone(&intent.run).then(|| SETTLING.saturating_sub(age))
+        process::is_gone(&intent.run).then(|| SETTLING.saturating_sub(age(at)))
     };
-    if let Some(wait) = state.open_intents().filter_map(young).max().filter(|w| !w.is_zero()) {
+    if let Some(wait) = over.iter().filter_map(young).max().filter(|w| !w.is_zero()) {
         out.note(&format!(
             "an interrupted run left an open operation; waiting {:.1}s for its request to land",
             wait.as_secs_f64()
         ));
         tokio::time::sleep(wait).await;
     }
+    session.over = over.into_iter().map(|intent| intent.op.clone()).collect();
+    Ok(())
+}
+
+/// Did dead runs leave something that nothing in this plan touches? It is cleared away all the same.
+fn has_remains(session: &Session, plan: &Plan) -> bool {
+    let has_parts = |path: &Path| store::raw_state(path, &RealFs).is_ok_and(|raw| !raw.parts.is_empty());
+    !settled(session, plan).is_empty() || matches!(&session.location, Location::File(path) if has_parts(path))
 }
 
 enum Approval {
@@ -249,8 +278,8 @@ pub async fn execute(
     lines: &Lines<'_>,
 ) -> Result<Outcome, Diagnostic> {
     let run = process::this_run();
-    let opened = LocalStore::open(&session.state_path, Arc::new(RealFs), session.lineage.clone(), run.clone());
-    let (mut store, now, _) = opened.map_err(|e| e.diagnostic())?;
+    let opened = session.location.open(session.lineage.clone(), run.clone()).await.map_err(|e| e.diagnostic())?;
+    let Opened { journal, state: now, .. } = opened;
     if !now.writable() {
         return Err(Diagnostic::error(
             codes::STATE_NEWER,
@@ -258,7 +287,7 @@ pub async fn execute(
         )
         .help("use the newer version"));
     }
-    let lineage = store.begin().map_err(|e| e.diagnostic())?;
+    let (journal, lineage) = store::begin(journal).await.map_err(|e| e.diagnostic())?;
     if lineage != session.lineage {
         return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state")
             .help("nothing was changed; run apply again"));
@@ -272,9 +301,9 @@ pub async fn execute(
             .help("nothing was changed; run apply again"));
         }
     }
-    let committer = Committer::start(store).map_err(|e| e.diagnostic())?;
+    let committer = Committer::start(journal).map_err(|e| e.diagnostic())?;
     let world = planning::world(gathered, session, &planned.observed, references);
-    let settled: Vec<Entry> = settled(&session.state, &planned.plan);
+    let settled: Vec<Entry> = settled(session, &planned.plan);
     if !settled.is_empty() {
         committer.commit(settled).await.map_err(|e| e.diagnostic())?;
     }
@@ -319,18 +348,17 @@ async fn listen(send: watch::Sender<Stop>) {
     }
 }
 
-/// Open intents of earlier runs that this plan settles: their object is known by now, or their process is gone and a
-/// complete list, read after it was gone, shows that nothing came of them. Intents of runs that may live stay open, and
-/// claim their address.
-fn settled(state: &State, plan: &Plan) -> Vec<Entry> {
-    let now = clock::now().as_second();
-    state
+/// Open intents of earlier runs that this plan settles: their object is known by now, or their run was over before the
+/// list was read, and it shows that nothing came of them. Intents of runs that may live stay open, and claim their
+/// address.
+fn settled(session: &Session, plan: &Plan) -> Vec<Entry> {
+    session
+        .state
         .open_intents()
         .filter(|intent| {
             // A create that is found again is closed together with its record.
             let adopts = plan.change(&intent.address).is_some_and(|c| c.adopts && intent.verb == "create");
-            let over = process::is_gone(&intent.run) || intent.until.is_some_and(|until| now > until + 60);
-            over && !adopts && plan.change(&intent.address).is_some()
+            session.over.contains(&intent.op) && !adopts && plan.change(&intent.address).is_some()
         })
         .map(|intent| Entry::Void {
             op: intent.op.clone(),
@@ -348,7 +376,7 @@ pub(super) fn finish(
     sources: &Sources,
 ) -> u8 {
     let code = exit::of_outcome(outcome);
-    let state = session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let state = session.location.name();
     if out.is_json {
         found.extend(outcome.diagnostics.iter().cloned());
         out.json(&view::json::apply_document(outcome, plan, &found, sources));

@@ -38,8 +38,8 @@ pub struct Globals {
     /// Read variables from this file; the real environment wins
     #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE", hide_env = true)]
     pub env_file: Vec<PathBuf>,
-    /// The state file
-    #[arg(long, global = true, value_name = "PATH", env = "PATCHBAY_STATE", hide_env = true)]
+    /// The state: a file, or the URL of a shared one
+    #[arg(long, global = true, value_name = "PATH|URL", env = "PATCHBAY_STATE", hide_env = true)]
     pub state: Option<PathBuf>,
     /// Only these connections and what they depend on: an address, a target or a glob
     #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target")]

@@ -15,7 +15,6 @@ use super::{Context, exit};
 use crate::config::desired::Desired;
 use crate::diagnostic::{Diagnostic, Severity, codes, has_errors};
 use crate::engine::event::Outcome;
-use crate::io::store::{LocalStore, RealFs};
 use crate::plan::model::{Action, Plan};
 use crate::plan::saved::SavedPlan;
 use crate::plan::select::Selector;
@@ -55,7 +54,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     let mut sources = Sources::default();
     let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(mut gathered) = gathered.filter(|_| !has_errors(&found)) else { return fail(out, &found, &sources) };
-    let targets = match chosen(context, args, &gathered) {
+    let targets = match chosen(context, args, &gathered).await {
         Ok(targets) => targets,
         Err(error) if error.code == codes::USAGE => {
             fail(out, &[error], &sources);
@@ -88,7 +87,9 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         }
     }
     let lines = Lines::new(out);
-    wait_for_the_dead(&session.state, out).await;
+    if let Err(error) = wait_for_the_dead(&mut session, out).await {
+        return fail(out, &[error], &sources);
+    }
 
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);
@@ -142,7 +143,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
 }
 
 /// The targets that were named, or the only one that there is.
-fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) -> Result<BTreeSet<String>, Diagnostic> {
+async fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) -> Result<BTreeSet<String>, Diagnostic> {
     let known: Vec<&str> = gathered.project.targets.keys().map(String::as_str).collect();
     let named: BTreeSet<String> = if args.targets.is_empty() { &args.confirm } else { &args.targets }.iter().cloned().collect();
     if let Some(unknown) = named.iter().chain(&args.confirm).find(|name| !known.contains(&name.as_str())) {
@@ -161,8 +162,7 @@ fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) -> Res
     let globals = context.globals;
     if !globals.only.is_empty() {
         let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why))?;
-        let path = session::state_path(globals, gathered);
-        let (state, _) = LocalStore::read_only(&path, &RealFs).map_err(|e| e.diagnostic())?;
+        let (state, _) = session::location(globals, gathered)?.read().await.map_err(|e| e.diagnostic())?;
         return Ok(state.records().filter(|r| selector.matches(&r.address)).map(|r| r.address.target().to_owned()).collect());
     }
     match known.as_slice() {

@@ -237,10 +237,10 @@ fn secret_file(name: &str, path: &Path) -> Vec<Check> {
 }
 
 fn state(gathered: &Gathered, session: &Session) -> Section {
-    let name = session.state_path.display().to_string();
+    let name = session.location.label();
     let records = session.state.records().count();
     let mut checks = Vec::new();
-    if files::is_file(&session.state_path) {
+    if session.state.lineage().is_some() {
         checks.push(check("records", Health::Good, format!("{records}, every line is whole")));
     } else {
         checks.push(check("records", Health::Good, "there is no state yet; the first apply makes it"));

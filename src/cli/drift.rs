@@ -107,7 +107,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
     } else {
         let head = view::plan::Head {
             command: "patchbay drift".to_owned(),
-            state: session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            state: session.location.name(),
             requests: session.lanes.values().map(Lane::requests).sum(),
             elapsed: started.elapsed(),
             notes: notes(&session, &drift),

@@ -106,7 +106,7 @@ pub fn head(command: &str, planned: &Planned, session: &Session) -> view::plan::
     }
     view::plan::Head {
         command: format!("patchbay {command}"),
-        state: session.state_path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+        state: session.location.name(),
         requests: planned.requests,
         elapsed: planned.elapsed,
         notes,

@@ -1,7 +1,7 @@
 //! A session: what plan and apply share beyond the files, the targets' lanes, the state, the fingerprint key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::engine::lane::{Lane, Patience};
 use crate::engine::login::Account;
 use crate::engine::refresh::Lanes;
 use crate::io::http::{Endpoint, HttpClient};
-use crate::io::store::{LocalStore, RealFs, load_key, ulid};
+use crate::io::store::{Location, load_key, ulid};
 use crate::io::{clock, files};
 use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
@@ -41,8 +41,10 @@ pub struct Session {
     pub state: State,
     /// Which connection the state has an object under: `(target, id)`.
     pub owners: BTreeMap<(String, String), Address>,
-    /// The state file.
-    pub state_path: PathBuf,
+    /// Where the state is.
+    pub location: Location,
+    /// Operations whose run was over before anything was listed: what the lists do not show of them was never made.
+    pub over: BTreeSet<String>,
     /// The lineage that a new state would get.
     pub lineage: String,
     /// Makes fingerprints.
@@ -59,7 +61,7 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Session({})", self.state_path.display())
+        write!(f, "Session({})", self.location.label())
     }
 }
 
@@ -99,14 +101,17 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
     let globals = opening.globals;
     let options = options(globals, opening.planning).map_err(|d| vec![d])?;
     let safety = safety(gathered, opening.planning).map_err(|d| vec![d])?;
-    let state_path = state_path(globals, gathered);
-    let folder = state_path.parent().filter(|p| !p.as_os_str().is_empty());
+    let location = location(globals, gathered).map_err(|d| vec![d])?;
+    let folder = match &location {
+        Location::File(path) => path.parent().filter(|p| !p.as_os_str().is_empty()),
+        Location::Remote(_) => None,
+    };
     if let Some(folder) = folder.filter(|folder| !files::is_dir(folder)) {
         let error =
             Diagnostic::error(codes::STATE_UNREADABLE, format!("the state's folder `{}` does not exist", folder.display()));
         return Err(vec![error.help("make it, or name another with --state or [state] path")]);
     }
-    let (state, warnings) = LocalStore::read_only(&state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?;
+    let (state, warnings) = location.read().await.map_err(|e| vec![e.diagnostic()])?;
     found.extend(warnings.iter().map(crate::state::StateWarning::diagnostic));
     let (key, has_key) = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
     let lineage = state.lineage().map_or_else(|| new_lineage(&key, gathered), ToOwned::to_owned);
@@ -116,8 +121,9 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
         lanes: Lanes::new(),
         hosts: BTreeMap::new(),
         owners: BTreeMap::new(),
+        over: BTreeSet::new(),
         state,
-        state_path,
+        location,
         lineage,
         fingerprinter,
         options,
@@ -150,7 +156,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
     }
     if !session._sandboxes.is_empty() {
         // Starting a sandbox may have waited for another run; what that run recorded counts.
-        session.state = LocalStore::read_only(&session.state_path, &RealFs).map_err(|e| vec![e.diagnostic()])?.0;
+        session.state = session.location.read().await.map_err(|e| vec![e.diagnostic()])?.0;
     }
     let owner = |r: &crate::state::Record| ((r.address.target().to_owned(), r.id.clone()), r.address.clone());
     session.owners = session.state.records().map(owner).collect();
@@ -417,12 +423,21 @@ fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic
     Ok(safety)
 }
 
-/// Where the state file is.
-#[must_use]
-pub fn state_path(globals: &Globals, gathered: &Gathered) -> PathBuf {
-    match &globals.state {
-        Some(path) => globals.chdir.clone().unwrap_or_default().join(path),
-        None => gathered.dir.join(&gathered.project.state_path),
+/// Where the state is. Credentials for it may come from `--env-file`, too.
+///
+/// # Errors
+/// Its URL is none that can be used.
+pub fn location(globals: &Globals, gathered: &Gathered) -> Result<Location, Diagnostic> {
+    let (project, env) = (&gathered.project, &gathered.scope.env);
+    match (&globals.state, &project.state_url) {
+        (Some(path), _) => match path.to_str().filter(|text| Location::is_url(text)) {
+            Some(url) => Location::at_url(url, env, project.state_allow_http),
+            None => Ok(Location::File(globals.chdir.clone().unwrap_or_default().join(path))),
+        },
+        (None, Some((url, span))) => {
+            Location::at_url(url, env, project.state_allow_http).map_err(|error| error.label(*span, "this URL"))
+        }
+        (None, None) => Ok(Location::File(gathered.dir.join(&project.state_path))),
     }
 }
 
@@ -450,7 +465,8 @@ fn key(opening: &Opening<'_>, dir: &Path) -> Result<(Key, bool), StateError> {
 /// The lineage of a state that does not exist yet, drawn from the key: a plan saved before the first apply must have
 /// the same fingerprints as that apply.
 fn new_lineage(key: &Key, gathered: &Gathered) -> String {
-    let seed = format!("lineage {} {}", gathered.project.name, gathered.project.state_path);
+    let place = gathered.project.state_url.as_ref().map_or(&gathered.project.state_path, |(url, _)| url);
+    let seed = format!("lineage {} {place}", gathered.project.name);
     let print = Fingerprinter::new(key, &seed);
     let hash = blake3::hash(print.mask(&crate::address::Address::new("lineage", "new"), "", &seed).as_str().as_bytes());
     let mut millis = [0u8; 8];

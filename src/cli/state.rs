@@ -12,16 +12,15 @@ mod health;
 mod past;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
 use super::gather::{Gathered, gather};
-use super::{Context, apply, exit};
+use super::{Context, apply, exit, session};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
-use crate::io::store::{LocalStore, RealFs, raw_state};
+use crate::io::store::{Location, RealFs, raw_state};
 use crate::io::{clock, process};
 use crate::plan::select::Selector;
 use crate::platform::exchange::neutral;
@@ -109,10 +108,10 @@ pub async fn run(context: &Context<'_>, args: &StateArgs) -> u8 {
         Err(found) => return context.fail(&found, &sources),
     };
     let outcome = match &args.command {
-        StateCommand::List => list(context, &place),
-        StateCommand::Show { address } => show(context, &place, address),
+        StateCommand::List => list(context, &place).await,
+        StateCommand::Show { address } => show(context, &place, address).await,
         StateCommand::Rm(args) => change::rm(context, &place, args).await,
-        StateCommand::Mv(args) => change::mv(context, &place, args),
+        StateCommand::Mv(args) => change::mv(context, &place, args).await,
         StateCommand::Check => health::check(context, &place),
         StateCommand::Repair(args) => health::repair(context, &place, args).await,
         StateCommand::History { what } => past::history(context, &place, what.as_deref()),
@@ -122,20 +121,25 @@ pub async fn run(context: &Context<'_>, args: &StateArgs) -> u8 {
 
 /// Which state a command is about.
 struct Place {
-    /// The file.
-    path: PathBuf,
+    /// Where it is.
+    location: Location,
     /// The project that names it; none where the command line does.
     gathered: Option<Gathered>,
 }
 
 fn place(context: &Context<'_>, sources: &mut Sources) -> Result<Place, Diagnostics> {
     if let Some(path) = &context.globals.state {
-        return Ok(Place { path: context.path(path), gathered: None });
+        let location = match path.to_str().filter(|text| Location::is_url(text)) {
+            Some(url) => Location::at_url(url, context.env, false).map_err(|error| vec![error])?,
+            None => Location::File(context.path(path)),
+        };
+        return Ok(Place { location, gathered: None });
     }
     // What is wrong with the files is no reason not to look at the state.
     let (gathered, found) = gather(context, true, sources);
     let gathered = gathered.ok_or(found)?;
-    Ok(Place { path: gathered.dir.join(&gathered.project.state_path), gathered: Some(gathered) })
+    let location = session::location(context.globals, &gathered).map_err(|error| vec![error])?;
+    Ok(Place { location, gathered: Some(gathered) })
 }
 
 fn failed(error: &StateError) -> Diagnostics {
@@ -143,8 +147,8 @@ fn failed(error: &StateError) -> Diagnostics {
 }
 
 /// The state with everything that is odd about it, which is said at once.
-fn read(context: &Context<'_>, place: &Place) -> Result<(State, Diagnostics), Diagnostics> {
-    let (state, warnings) = LocalStore::read_only(&place.path, &RealFs).map_err(|e| failed(&e))?;
+async fn read(context: &Context<'_>, place: &Place) -> Result<(State, Diagnostics), Diagnostics> {
+    let (state, warnings) = place.location.read().await.map_err(|e| failed(&e))?;
     let found: Diagnostics = warnings.iter().map(StateWarning::diagnostic).collect();
     context.out.diagnostics(&found, &Sources::default());
     Ok((state, found))
@@ -163,7 +167,8 @@ struct Seen {
 }
 
 fn look(place: &Place) -> Result<Seen, Diagnostics> {
-    let raw = raw_state(&place.path, &RealFs).map_err(|e| failed(&e))?;
+    let path = place.location.file("this command").map_err(|error| vec![error])?;
+    let raw = raw_state(path, &RealFs).map_err(|e| failed(&e))?;
     let mut seen = Seen { name: raw.name, file: None, parts: Vec::new(), state: State::empty() };
     if let Some(bytes) = raw.file {
         let survey = Survey::of(&seen.name, &bytes).map_err(|e| failed(&e))?;
@@ -204,9 +209,9 @@ fn fate(intent: &Intent) -> Fate {
 }
 
 /// `list`
-fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
+async fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
     let out = context.out;
-    let (state, found) = read(context, place)?;
+    let (state, found) = read(context, place).await?;
     let selector = selector(&context.globals.only, &context.globals.exclude).map_err(|error| vec![error])?;
     let records: Vec<&Record> = state.records().filter(|r| selector.matches(&r.address)).collect();
     if out.is_json {
@@ -214,7 +219,7 @@ fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
         return Ok(exit::OK);
     }
     if records.is_empty() {
-        out.note(&format!("nothing is recorded in {}", place.path.display()));
+        out.note(&format!("nothing is recorded in {}", place.location.label()));
     }
     let width = records.iter().map(|r| r.address.to_string().len()).max().unwrap_or(0);
     for record in &records {
@@ -229,9 +234,9 @@ fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
 }
 
 /// `show ADDR`
-fn show(context: &Context<'_>, place: &Place, address: &str) -> Result<u8, Diagnostics> {
+async fn show(context: &Context<'_>, place: &Place, address: &str) -> Result<u8, Diagnostics> {
     let out = context.out;
-    let (state, found) = read(context, place)?;
+    let (state, found) = read(context, place).await?;
     let records: Vec<&Record> = state.records().filter(|r| r.address.to_string() == address).collect();
     if records.is_empty() {
         return Err(vec![unknown(address, &addresses(&state))]);

@@ -33,6 +33,10 @@ pub struct Project {
     pub literal_credentials: Vec<(String, Span)>,
     /// The state file, relative to the project folder.
     pub state_path: String,
+    /// The URL of the state instead, and where it stands.
+    pub state_url: Option<(String, Span)>,
+    /// May the state travel to another machine over plain http?
+    pub state_allow_http: bool,
     /// Limits on how much one run may change.
     pub safety: Safety,
     /// `var.NAME`
@@ -152,7 +156,7 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
     let connections = project
         .and_then(|p| reader::strings(p, "connections", "[project]", &mut found))
         .map_or_else(|| vec!["connections/**/*.yaml".to_owned()], |l| l.iter().map(|(g, _)| (*g).to_owned()).collect());
-    let state_path = state_path(&root, profile, &mut found);
+    let (state_path, state_url, state_allow_http) = state(&root, profile, &mut found);
     let safety = safety(&root, &mut found);
 
     let mut targets = IndexMap::new();
@@ -205,6 +209,8 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
         declared,
         literal_credentials,
         state_path,
+        state_url,
+        state_allow_http,
         safety,
         vars,
         platforms,
@@ -227,17 +233,41 @@ fn vars(root: &Node, scope: &Scope, sources: &Sources, found: &mut Diagnostics) 
     vars
 }
 
-/// A profile has its own state: without a path of its own, the profile's name goes before the extension.
-fn state_path(root: &Node, profile: Option<&str>, found: &mut Diagnostics) -> String {
-    let table = root.get("state").and_then(|s| reader::map(s, "[state]", &["path"], found));
-    let path = table.and_then(|t| reader::string(t, "path", "[state]", found)).map_or("patchbay.state", |(p, _)| p);
-    let Some(profile) = profile else { return path.to_owned() };
-    let own = root.get("profile").and_then(|p| p.get(profile)).and_then(|p| p.get("state")).and_then(|s| s.get("path")).is_some();
-    match (own, path.rsplit_once('.')) {
-        (true, _) => path.to_owned(),
-        (false, Some((stem, extension))) if !extension.contains('/') => format!("{stem}.{profile}.{extension}"),
-        (false, _) => format!("{path}.{profile}"),
+/// Where the state is: its path, its URL if it has one, and whether that may be plain http. A profile has its own state:
+/// without a path or URL of its own, the profile's name goes into it.
+fn state(root: &Node, profile: Option<&str>, found: &mut Diagnostics) -> (String, Option<(String, Span)>, bool) {
+    let table = root.get("state").and_then(|s| reader::map(s, "[state]", &["path", "url", "allow_http"], found));
+    let own = |key: &str| profile.is_some_and(|p| own_state(root, p).is_some_and(|state| state.get(key).is_some()));
+    // What a profile says takes the place of what the project says, whichever of the two it is.
+    let path = table.filter(|_| own("path") || !own("url")).and_then(|t| reader::string(t, "path", "[state]", found));
+    let url = table.filter(|_| own("url") || !own("path")).and_then(|t| reader::string(t, "url", "[state]", found));
+    if let (Some(_), Some((_, span))) = (path, url) {
+        found.push(
+            Diagnostic::error(codes::NOT_ACCEPTED, "the state is in a file or at a URL, not in both")
+                .label(span, "the URL")
+                .help("remove `path` or `url`"),
+        );
     }
+    let allow_http = table.and_then(|t| reader::boolean(t, "allow_http", "[state]", found)).unwrap_or(false);
+    let path = path.map_or("patchbay.state", |(path, _)| path);
+    let path = match (profile.filter(|_| !own("path")), path.rsplit_once('.')) {
+        (None, _) => path.to_owned(),
+        (Some(profile), Some((stem, extension))) if !extension.contains('/') => format!("{stem}.{profile}.{extension}"),
+        (Some(profile), _) => format!("{path}.{profile}"),
+    };
+    let url = url.map(|(url, span)| match profile.filter(|_| !own("url")) {
+        None => (url.to_owned(), span),
+        Some(profile) => {
+            let (address, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+            (format!("{}-{profile}{query}", address.trim_end_matches('/')), span)
+        }
+    });
+    (path, url, allow_http)
+}
+
+/// What a profile itself says about the state.
+fn own_state<'n>(root: &'n Node, profile: &str) -> Option<&'n Node> {
+    root.get("profile")?.get(profile)?.get("state")
 }
 
 fn safety(root: &Node, found: &mut Diagnostics) -> Safety {

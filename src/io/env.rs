@@ -9,6 +9,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("PATCHBAY_PROFILE", "as --profile"),
     ("PATCHBAY_ENV_FILE", "as --env-file"),
     ("PATCHBAY_STATE", "as --state"),
+    ("PATCHBAY_STATE_AUTHORIZATION", "the Authorization header for a state at a web address"),
     ("PATCHBAY_COLOR", "as --color"),
     ("PATCHBAY_FORMAT", "as --format"),
     ("PATCHBAY_NO_INPUT", "as --no-input"),

@@ -171,7 +171,8 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result
     Ok(answer)
 }
 
-fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
+/// A client for this endpoint: no redirects, no repetitions, its own certificates.
+pub(super) fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
     // Fails only if a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut headers = HeaderMap::new();
@@ -202,7 +203,8 @@ fn build(endpoint: &Endpoint) -> Result<reqwest::Client, SendError> {
     builder.build().map_err(|e| unsendable(e.without_url().to_string()))
 }
 
-fn explain(error: reqwest::Error) -> SendError {
+/// Why a request has no answer.
+pub(super) fn explain(error: reqwest::Error) -> SendError {
     let connect = error.is_connect();
     let timeout = error.is_timeout();
     let error = error.without_url();
@@ -217,7 +219,8 @@ fn explain(error: reqwest::Error) -> SendError {
     SendError { kind, may_have_arrived: !connect, detail }
 }
 
-fn explain_body(error: reqwest::Error) -> SendError {
+/// Why an answer has no end.
+pub(super) fn explain_body(error: reqwest::Error) -> SendError {
     let timeout = error.is_timeout();
     let detail = root_cause(&error.without_url());
     SendError { kind: if timeout { SendErrorKind::Timeout } else { SendErrorKind::CutShort }, may_have_arrived: true, detail }

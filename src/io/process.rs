@@ -33,8 +33,11 @@ fn host() -> String {
 /// When a process started, in the kernel's ticks. With the pid it names a process for certain.
 fn start_of(pid: u32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command in parentheses may hold spaces; the start time is the 20th field after it.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(ToOwned::to_owned)
+    // The command in parentheses may hold spaces; the state and, 19 fields on, the start time come after it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    // Killed, and its parent has not asked for it yet: nothing is sent any more.
+    let is_dead = fields.next().is_none_or(|state| ["Z", "X"].contains(&state));
+    fields.nth(18).filter(|_| !is_dead).map(ToOwned::to_owned)
 }
 
 #[cfg(test)]

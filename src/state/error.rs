@@ -77,6 +77,24 @@ pub enum StateError {
         /// What is wrong with it.
         why: String,
     },
+    /// A store on the network did not do what was asked, or did not answer.
+    Remote {
+        /// What was tried: `cannot {verb} …`.
+        verb: &'static str,
+        /// Where; without credentials.
+        place: String,
+        /// What came back, in short.
+        cause: String,
+        /// What to do, where that is known.
+        help: Option<String>,
+    },
+    /// A store on the network that failed the self-test.
+    Unfit {
+        /// Where.
+        place: String,
+        /// What it does.
+        why: String,
+    },
     /// The writer is gone; it ended before this entry reached it.
     Stopped,
     /// As the inner error, but what this run did is safe in another file, which the next run takes over.
@@ -152,6 +170,12 @@ impl StateError {
             Self::Key { .. } => unreadable()
                 .note("the key makes the fingerprints of secrets; with another key they cannot be verified")
                 .help("restore the key; if it is lost, a new one does: secrets cannot be verified until they are written again"),
+            Self::Remote { help, .. } => unreadable()
+                .help("check the address, the network and the credentials, then run `patchbay plan`")
+                .help_opt(help.clone()),
+            Self::Unfit { .. } => Diagnostic::error(codes::STATE_UNFIT, self.to_string())
+                .note("two runs could both believe that a connection is theirs; nothing was written there but a test")
+                .help("use S3, Azure Blob Storage, Google Cloud Storage, or a server that honours If-Match and If-None-Match"),
             Self::Stopped => unreadable().help("run `patchbay plan`: what is not in the state is found again by its name"),
             Self::Saved { cause, place } => cause
                 .diagnostic()
@@ -171,6 +195,8 @@ impl fmt::Display for StateError {
             Self::Newer { name, major, minor } => write!(f, "`{name}` has a newer format: {major}.{minor}"),
             Self::Lineage { name, .. } => write!(f, "`{name}` belongs to another project"),
             Self::Key { place, why } => write!(f, "the state key in `{place}` is not usable: {why}"),
+            Self::Remote { verb, place, cause, .. } => write!(f, "cannot {verb} `{place}`: {cause}"),
+            Self::Unfit { place, why } => write!(f, "`{place}` cannot keep a state: {why}"),
             Self::Stopped => f.write_str("the state is not written any more"),
             Self::Saved { cause, .. } => cause.fmt(f),
         }
@@ -269,6 +295,16 @@ mod tests {
                 StateError::Lineage { name, found: "A".to_owned(), expected: "B".to_owned() },
                 codes::STATE_LINEAGE,
                 "`patchbay.state` belongs to another project",
+            ),
+            (
+                StateError::Remote { verb: "read", place: "s3://b/p".into(), cause: "no answer".into(), help: None },
+                codes::STATE_UNREADABLE,
+                "cannot read `s3://b/p`: no answer",
+            ),
+            (
+                StateError::Unfit { place: "s3://b/p".into(), why: "it sends no ETag".into() },
+                codes::STATE_UNFIT,
+                "`s3://b/p` cannot keep a state: it sends no ETag",
             ),
             (StateError::Stopped, codes::STATE_UNREADABLE, "the state is not written any more"),
             (io.saved_in(Path::new("x.part")), codes::STATE_UNREADABLE, "cannot read `patchbay.state`: permission denied"),

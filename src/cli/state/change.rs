@@ -2,7 +2,6 @@
 //! it. Nothing is sent to an API.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -11,7 +10,7 @@ use crate::address::Address;
 use crate::cli::gather::{Gathered, gather};
 use crate::cli::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::io::store::{LocalStore, RealFs, load_key};
+use crate::io::store::{self, Committer, Opened, load_key};
 use crate::io::{clock, process};
 use crate::plan::unit::{Content, units};
 use crate::platform::exchange::neutral;
@@ -22,7 +21,7 @@ use crate::state::{Entry, Fingerprinter, Record, Stamp, State, StateWarning, car
 /// `rm ADDR…`
 pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> Result<u8, Diagnostics> {
     let out = context.out;
-    let (state, mut found) = read(context, place)?;
+    let (state, mut found) = read(context, place).await?;
     let chosen = chosen(context, &addresses(&state), &args.addresses)?;
     unclaimed(&state, &chosen)?;
     let records: Vec<&Record> = chosen.iter().flat_map(|address| state.siblings(address)).collect();
@@ -39,7 +38,7 @@ pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> R
             out.note("Nothing was forgotten.");
             return Ok(exit::OK);
         }
-        found.extend(commit(context, place, &state, &chosen, |now, stamp| forget(now, &chosen, stamp))?);
+        found.extend(commit(context, place, &state, &chosen, |now, stamp| forget(now, &chosen, stamp)).await?);
         if !out.is_json {
             out.text(&format!("Forgot {things}. Nothing was touched at an API: the objects are still there.\n"));
             still_declared(context, place, &chosen);
@@ -75,9 +74,9 @@ fn still_open(context: &Context<'_>, state: &State, touched: &BTreeSet<Address>)
 }
 
 /// `mv FROM TO`
-pub(super) fn mv(context: &Context<'_>, place: &Place, args: &MvArgs) -> Result<u8, Diagnostics> {
+pub(super) async fn mv(context: &Context<'_>, place: &Place, args: &MvArgs) -> Result<u8, Diagnostics> {
     let out = context.out;
-    let (state, mut found) = read(context, place)?;
+    let (state, mut found) = read(context, place).await?;
     let known = addresses(&state);
     let from = known.iter().find(|a| a.to_string() == args.from).ok_or_else(|| vec![unknown(&args.from, &known)])?;
     let to = &destination(&known, from, &args.to).map_err(|error| vec![error])?;
@@ -98,7 +97,7 @@ pub(super) fn mv(context: &Context<'_>, place: &Place, args: &MvArgs) -> Result<
         dropped.extend(record.secrets.keys().filter(|path| !secrets.contains_key(*path)).cloned());
         secrets
     };
-    found.extend(commit(context, place, &state, &touched, |now, stamp| relocate(now, from, to, stamp, secrets))?);
+    found.extend(commit(context, place, &state, &touched, |now, stamp| relocate(now, from, to, stamp, secrets)).await?);
 
     if out.is_json {
         let ids: Vec<&str> = state.siblings(from).into_iter().map(|record| record.id.as_str()).collect();
@@ -195,7 +194,7 @@ fn unclaimed(state: &State, touched: &BTreeSet<Address>) -> Result<(), Diagnosti
 
 /// Makes entries durable in one commit, if what they are about is still as it was seen. Gives what was odd, which is
 /// said at once.
-fn commit(
+async fn commit(
     context: &Context<'_>,
     place: &Place,
     seen: &State,
@@ -204,8 +203,8 @@ fn commit(
 ) -> Result<Diagnostics, Diagnostics> {
     let (run, at) = (process::this_run(), clock::now_text());
     let lineage = seen.lineage().unwrap_or_default();
-    let (mut store, now, _) =
-        LocalStore::open(&place.path, Arc::new(RealFs), lineage.to_owned(), run.clone()).map_err(|e| failed(&e))?;
+    let opened = place.location.open(lineage.to_owned(), run.clone()).await.map_err(|e| failed(&e))?;
+    let Opened { journal, state: now, .. } = opened;
     if !now.writable() {
         let what = "the state was written by a newer patchbay and is not written by this one";
         return Err(vec![Diagnostic::error(codes::STATE_NEWER, what).help("use the newer version")]);
@@ -216,13 +215,15 @@ fn commit(
         return Err(vec![Diagnostic::error(codes::STALE, what).help("nothing was changed; try again").about(address)]);
     }
     unclaimed(&now, touched)?;
-    if store.begin().map_err(|e| failed(&e))? != lineage {
+    let (journal, found) = store::begin(journal).await.map_err(|e| failed(&e))?;
+    if found != lineage {
         let what = "the state is another one than a moment ago";
         return Err(vec![Diagnostic::error(codes::STATE_CONFLICT, what).help("nothing was changed; try again")]);
     }
-    store.append(&entries(&now, &Stamp { run: &run, at: &at })).map_err(|e| failed(&e))?;
-    let (_, warnings) = store.finish().map_err(|e| vec![e.diagnostic().note("what was asked for is done")])?;
-    let found: Diagnostics = warnings.iter().map(StateWarning::diagnostic).collect();
+    let committer = Committer::start(journal).map_err(|e| failed(&e))?;
+    committer.commit(entries(&now, &Stamp { run: &run, at: &at })).await.map_err(|e| failed(&e))?;
+    let finished = committer.finish().await.map_err(|e| vec![e.diagnostic().note("what was asked for is done")])?;
+    let found: Diagnostics = finished.warnings.iter().map(StateWarning::diagnostic).collect();
     context.out.diagnostics(&found, &Sources::default());
     Ok(found)
 }

@@ -6,7 +6,7 @@ use super::{Fate, Place, RepairArgs, Seen, approved, count, document, failed, fa
 use crate::cli::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::io::clock;
-use crate::io::store::{LocalStore, RealFs, new_lineage, replace_damaged};
+use crate::io::store::{RealFs, new_lineage, replace_damaged};
 use crate::platform::exchange::neutral;
 use crate::source::Sources;
 use crate::state::{Flaw, Intent, Origin, Part, Repaired, StateWarning, Survey, Wrong, twins};
@@ -178,13 +178,14 @@ pub(super) async fn repair(context: &Context<'_>, place: &Place, args: &RepairAr
         out.note("Nothing was repaired.");
         return Ok(exit::OK);
     }
-    let written = replace_damaged(&place.path, &RealFs, bytes, &repaired.text).map_err(|e| failed(&e))?;
+    let path = place.location.file("a repair").map_err(|error| vec![error])?;
+    let written = replace_damaged(path, &RealFs, bytes, &repaired.text).map_err(|e| failed(&e))?;
     let Some(copy) = written else {
         let what = format!("`{}` was written by another run meanwhile", seen.name);
         return Err(vec![Diagnostic::error(codes::STATE_CONFLICT, what).help("nothing was changed; try again")]);
     };
     // Whoever comes next reads it, so it is read once here.
-    let (_, warnings) = LocalStore::read_only(&place.path, &RealFs).map_err(|e| failed(&e))?;
+    let (_, warnings) = place.location.read().await.map_err(|e| failed(&e))?;
     let found: Diagnostics = warnings.iter().map(StateWarning::diagnostic).collect();
     let copy = copy.display().to_string();
     if out.is_json {

@@ -40,7 +40,7 @@ pub(super) fn history(context: &Context<'_>, place: &Place, what: Option<&str>) 
     }
     out.diagnostics(&found, &Sources::default());
     if events.is_empty() {
-        out.note(&format!("nothing is known in {}", place.path.display()));
+        out.note(&format!("nothing is known in {}", place.location.label()));
     }
     out.text(&table(&events));
     Ok(exit::OK)

@@ -279,6 +279,22 @@ fn a_profile_has_its_own_state() {
 }
 
 #[test]
+fn a_state_may_be_at_a_url_and_a_profile_has_its_own() {
+    for (toml, profile, expected) in [
+        ("[state]\nurl = \"s3://b/p\"", None, "s3://b/p"),
+        ("[state]\nurl = \"s3://b/p/\"", Some("s"), "s3://b/p-s"),
+        ("[state]\nurl = \"https://h/x?t=1\"", Some("s"), "https://h/x-s?t=1"),
+        ("[state]\npath = \"db\"\n[profile.s.state]\nurl = \"gs://b/own\"", Some("s"), "gs://b/own"),
+    ] {
+        let outcome = run(&format!("{toml}\n[profile.s.vars]\nx = 1\n"), profile);
+        assert_eq!(outcome.lines(), "", "{toml}");
+        assert_eq!(outcome.project.unwrap().state_url.map(|(url, _)| url).as_deref(), Some(expected), "{toml} {profile:?}");
+    }
+    let both = run("[state]\npath = \"db\"\nurl = \"s3://b/p\"\n", None);
+    assert!(both.lines().contains("PB0103") && both.lines().contains("not in both"), "{}", both.lines());
+}
+
+#[test]
 fn a_profile_without_a_state_path_does_not_share_the_state() {
     let outcome = run("[state]\npath = \"db\"\n[profile.s.state]\n", Some("s"));
     assert_eq!(outcome.project.unwrap().state_path, "db.s");

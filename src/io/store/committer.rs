@@ -10,7 +10,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use super::local::LocalStore;
+use super::journal::Journal;
 use crate::state::{Claim, Entry, Intent, State, StateError, StateWarning};
 
 /// A group takes no more entries than this, so that the first caller of it does not wait for a crowd.
@@ -55,17 +55,17 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Hands the store to a thread of its own. Call [`LocalStore::begin`] before, if fingerprints are to be made: it
-    /// is what settles the lineage.
+    /// Hands the journal to a thread of its own. Call [`super::begin`] before, if fingerprints are to be made: it is
+    /// what settles the lineage.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(mut store: LocalStore) -> Result<Self, StateError> {
+    pub fn start(mut store: Box<dyn Journal>) -> Result<Self, StateError> {
         let (jobs, waiting) = mpsc::channel();
         let (lineage, run) = (store.lineage().to_owned(), store.run().to_owned());
         thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || work(&mut store, &waiting))
+            .spawn(move || work(&mut *store, &waiting))
             .map_err(|error| StateError::io("start a thread for", Path::new("the state"), &error))?;
         Ok(Self { jobs, lineage, run })
     }
@@ -85,23 +85,23 @@ impl Committer {
     /// Makes entries durable, together with everybody else's that wait.
     ///
     /// # Errors
-    /// As [`LocalStore::append`].
+    /// As [`Journal::append`].
     pub async fn commit(&self, entries: Vec<Entry>) -> Result<(), StateError> {
         self.ask(|answer| Job::Commit(entries, answer)).await
     }
 
-    /// Announces a request; see [`LocalStore::announce`].
+    /// Announces a request: makes its intent durable and decides whether it may be sent; see [`Journal::claim`].
     ///
     /// # Errors
-    /// As [`LocalStore::append`]; then nothing may be sent.
+    /// As [`Journal::append`]; then nothing may be sent.
     pub async fn announce(&self, intent: Intent) -> Result<Claim, StateError> {
         self.ask(|answer| Job::Announce(Box::new(intent), answer)).await
     }
 
-    /// Ends the run; see [`LocalStore::finish`].
+    /// Ends the run; see [`Journal::finish`].
     ///
     /// # Errors
-    /// As [`LocalStore::finish`].
+    /// As [`Journal::finish`].
     pub async fn finish(self) -> Result<Finished, StateError> {
         self.ask(Job::Finish).await
     }
@@ -146,7 +146,7 @@ fn gather(first: Job, waiting: &Receiver<Job>) -> Group {
     group
 }
 
-fn work(store: &mut LocalStore, waiting: &Receiver<Job>) {
+fn work(store: &mut dyn Journal, waiting: &Receiver<Job>) {
     let mut commits = 0;
     while let Ok(first) = waiting.recv() {
         let group = gather(first, waiting);
@@ -161,7 +161,7 @@ fn work(store: &mut LocalStore, waiting: &Receiver<Job>) {
 }
 
 /// Makes a group durable and answers everybody in it. Says how many answers were good ones.
-fn settle(store: &mut LocalStore, entries: &[Entry], commits: Vec<Answer<()>>, announces: Vec<(Intent, Answer<Claim>)>) -> u64 {
+fn settle(store: &mut dyn Journal, entries: &[Entry], commits: Vec<Answer<()>>, announces: Vec<(Intent, Answer<Claim>)>) -> u64 {
     let appended = store.append(entries);
     let mut good = if appended.is_ok() { commits.len() as u64 } else { 0 };
     for answer in commits {
@@ -191,12 +191,13 @@ mod tests {
 
     use super::super::faulty::{Fault, Faulty};
     use super::super::fs::{Fs, raw};
+    use super::super::local::LocalStore;
     use super::*;
     use crate::state::samples::{LINEAGE, address, done, intent, record};
 
     fn start(fs: Arc<dyn Fs>, path: &Path) -> Committer {
         let (store, _, _) = LocalStore::open(path, fs, LINEAGE.to_owned(), "R".to_owned()).unwrap();
-        Committer::start(store).unwrap()
+        Committer::start(Box::new(store)).unwrap()
     }
 
     fn created(n: usize) -> Entry {

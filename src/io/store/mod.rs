@@ -20,14 +20,19 @@
 //! | `log` | the state file while it is open |
 //! | `local` | the protocol |
 //! | `committer` | many callers, one append |
+//! | `location`, `journal` | a file or a store on the network, for everybody who need not know which |
+//! | `remote` | the store on the network, with modules of its own |
 //! | `repair` | a damaged file: its bytes, and a repaired one in its place |
 //! | `key` | the key of fingerprints, lineages |
 
 mod committer;
 mod fs;
+mod journal;
 mod key;
 mod local;
+mod location;
 mod log;
+mod remote;
 mod repair;
 mod site;
 
@@ -43,8 +48,11 @@ use std::path::Path;
 
 pub use committer::{CommitStats, Committer, Finished};
 pub use fs::{Fs, Handle, Identity, RealFs};
+pub use journal::Journal;
 pub use key::{load_key, new_lineage, ulid};
 pub use local::LocalStore;
+pub use location::{Location, Opened, begin};
+pub use remote::{Remote, RemoteStore};
 pub use repair::{raw_state, replace_damaged};
 pub use site::RawState;
 
