@@ -89,6 +89,12 @@ impl FieldPath {
         self.0.starts_with(&prefix.0)
     }
 
+    /// What of this path comes after `prefix`; `None` if it lies elsewhere.
+    #[must_use]
+    pub fn below(&self, prefix: &Self) -> Option<Self> {
+        self.0.strip_prefix(prefix.0.as_slice()).map(|rest| Self(rest.to_vec()))
+    }
+
     /// The first step, if it is a key: the top-level field that this path belongs to.
     #[must_use]
     pub fn top(&self) -> Option<&str> {

@@ -86,6 +86,12 @@ impl Redactor {
         Cow::Owned(clean)
     }
 
+    /// Does `text` hold a known secret?
+    #[must_use]
+    pub fn finds(&self, text: &str) -> bool {
+        self.finder().is_some_and(|finder| finder.is_match(text))
+    }
+
     fn finder(&self) -> Option<Arc<AhoCorasick>> {
         let mut patterns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if patterns.known.is_empty() {

@@ -143,6 +143,17 @@ impl Value {
         *place = new;
     }
 
+    /// The same with every text that holds a known secret as a secret.
+    #[must_use]
+    pub fn veiled(&self, redactor: &crate::secret::Redactor) -> Self {
+        match self {
+            Self::String(text) if redactor.finds(text) => Self::Secret(Secret::new(text.as_str())),
+            Self::List(list) => Self::List(list.iter().map(|value| value.veiled(redactor)).collect()),
+            Self::Map(map) => Self::Map(map.iter().map(|(key, value)| (key.clone(), value.veiled(redactor))).collect()),
+            other => other.clone(),
+        }
+    }
+
     /// Replaces the value at a path that exists, through maps, lists and keyed items. False if there is none.
     pub fn replace(&mut self, path: &FieldPath, new: Self) -> bool {
         let mut place = self;

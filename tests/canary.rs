@@ -200,3 +200,55 @@ fn tests_and_logins_show_no_secret_either() {
         assert_clean(&path.display().to_string(), &bytes);
     }
 }
+
+#[test]
+fn a_secret_that_is_live_where_none_belongs_is_not_shown() {
+    let server = Server::start();
+    let connections = "connections:\n  c:\n    target: kore\n    kind: custom\n    spec:\n      connectionName: C\n      model: m\n      endpointUrl: https://x.example/v1?key=${{ env.URL_KEY }}\n      headers: [{ key: X-Trace, value: \"${{ env.TRACE }}\" }]\n      payload: { k: \"${{ env.K }}\", n: 1 }\n      promptVars: []\n      outputPath: text\n      status: DRAFT\n  d:\n    target: kore\n    kind: openai\n    spec: { connectionName: D, model: m, fields: { API_KEY: \"${{ env.K }}\" } }\n";
+    let mut project = Project::kore(&server.url(), connections)
+        .with("K", CANARY)
+        .with("URL_KEY", CANARY_2)
+        .with("TRACE", "tr-CANARY-trace-value-9")
+        .with("KORE_API_KEY", CREDENTIAL);
+    project.apply();
+    // The files move on to plain values; the API still has the secrets. Nobody else touched anything.
+    project.replace("connections/all.yaml", "${{ env.K }}\", n: 1", "plain\", n: 1");
+    project.replace("connections/all.yaml", "?key=${{ env.URL_KEY }}", "");
+    project.replace("connections/all.yaml", "\"${{ env.TRACE }}\"", "plain");
+    project.unset("URL_KEY");
+    project.unset("TRACE");
+    let ran = project.run(&["drift"]);
+    assert_eq!(ran.code, 0, "an edit of the files is no drift: {ran}");
+    for args in [
+        &["plan", "--full"][..],
+        &["plan", "--json"],
+        &["plan", "--refresh", "full", "--out", "p.json"],
+        &["drift"],
+        &["drift", "--json"],
+        &["show", "kore/c"],
+        &["show", "kore/c", "--json", "--full"],
+    ] {
+        let ran = project.run(args);
+        assert!([0, 2].contains(&ran.code), "{args:?}: {ran}");
+        for text in [&ran.stdout, &ran.stderr] {
+            assert_clean(&format!("{args:?}"), text.as_bytes());
+        }
+    }
+    // Somebody puts a key into a field that is no secret.
+    server.edit(|store| {
+        let id = store.find(patchbay::sandbox::Platform::Koreai, "D").unwrap().to_owned();
+        let mut object = store.get(patchbay::sandbox::Platform::Koreai, &id).unwrap().clone();
+        object["model"] = serde_json::json!(format!("m-{CANARY}"));
+        object["modifiedOn"] = serde_json::json!(format!("2030 {CANARY}"));
+        store.put(patchbay::sandbox::Platform::Koreai, &id, object);
+    });
+    for args in
+        [&["plan"][..], &["plan", "--json"], &["drift"], &["drift", "--json"], &["show", "kore/d"], &["show", "kore/d", "--json"]]
+    {
+        let ran = project.run(args);
+        for text in [&ran.stdout, &ran.stderr] {
+            assert_clean(&format!("{args:?}"), text.as_bytes());
+        }
+    }
+    assert_clean("p.json", project.read("p.json").as_bytes());
+}

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Project, Server};
-use patchbay::sandbox::Platform;
+use patchbay::sandbox::{Options, Platform};
 use serde_json::json;
 
 const CONNECTIONS: &str = r#"connections:
@@ -262,6 +262,60 @@ fn a_login_that_is_refused_says_so_once() {
     project.write("patchbay.toml", &format!("{toml}login_path = \"session/new\"\n"));
     let ran = project.run(&["plan"]);
     assert!(ran.code == 1 && ran.stderr.contains("/api/session/new"), "{ran}");
+    assert!(ran.flat().contains("`t` has no login at /session/new (404)") && ran.flat().contains("check `login_path`"), "{ran}");
+}
+
+#[test]
+fn a_login_that_is_not_found_may_be_elsewhere() {
+    let server = Server::start();
+    let project = with_login(&server, "");
+    server.fault("POST /api/auth/login status=404");
+    for command in ["plan", "doctor"] {
+        let ran = project.run(&[command]);
+        assert!(ran.code == 1 && ran.flat().contains("`t` has no login at /auth/login (404)"), "{ran}");
+        assert!(ran.flat().contains("as the usual place") && ran.flat().contains("set `login_path` in [targets.t]"), "{ran}");
+    }
+    assert!(project.run(&["doctor"]).stdout.contains("✗  login"));
+    // No other request was made, and above all: what could not log in was not asked for, so it is not gone.
+    assert!(server.requests().iter().all(|request| request.path == "/api/auth/login"));
+}
+
+#[test]
+fn a_login_that_is_lost_says_nothing_about_objects() {
+    let server = Server::start();
+    let project = with_login(&server, "");
+    project.apply();
+    // The list comes with the first token. A read refuses it, and the next login is not found any more.
+    server.fault("GET /providers/* status=401");
+    server.fault("POST /api/auth/login status=404 skip=1");
+    let (document, exit) = project.json(&["plan", "--refresh", "full"]);
+    assert!(exit == 1 && common::codes(&document).contains(&"PB0603".to_owned()), "{document:#}");
+    let planned = document["resource_changes"].as_array().cloned().unwrap_or_default();
+    assert!(planned.is_empty(), "an object was taken for gone: {document:#}");
+}
+
+#[test]
+fn a_login_path_is_a_path_of_the_same_host() {
+    let server = Server::start();
+    for path in ["", "http://evil.example/session", "//evil.example/session", "/session?to=evil", "/ses sion", "/../session"] {
+        let project = with_login(&server, &format!("login_path = \"{path}\""));
+        let ran = project.run(&["plan"]);
+        assert!(ran.code == 1 && ran.stderr.contains("PB0103") && ran.flat().contains("is not a path"), "{path}: {ran}");
+        assert!(ran.flat().contains("patchbay.toml:8"), "{path}: {ran}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_sandbox_with_a_key_takes_it_as_the_only_password() {
+    let options = Options { api_key: Some("the-only-password".to_owned()), ..Options::in_memory() };
+    let server = Server::with(options);
+    let mut project = with_login(&server, "");
+    let ran = project.run(&["plan"]);
+    assert!(ran.code == 1 && ran.stderr.contains("PB0601"), "{ran}");
+    project.set("PASSWORD", "the-only-password");
+    project.apply();
+    project.assert_empty_plan();
 }
 
 #[test]

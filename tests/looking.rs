@@ -79,10 +79,49 @@ fn a_test_that_cannot_be_made_is_no_verdict() {
     server.fault("POST */llm/*/validate status=503 times=9");
     let ran = project.run(&["test", "--retries", "0"]);
     assert!(ran.code == 1 && ran.stdout.contains("? unknown    t/one") && ran.stderr.contains("PB0607"), "{ran}");
+    assert!(ran.flat().contains("the test of `t/one` could not be made: `t` failed (503)"), "{ran}");
+    assert!(ran.flat().contains("this says nothing about the connection"), "{ran}");
     server.clear_faults();
     server.fault("POST */llm/*/validate status=401 times=9");
     let (document, _) = project.json(&["test"]);
     assert_eq!((document["results"][0]["result"].as_str(), codes(&document)), (Some("unknown"), vec!["PB0601".to_owned()]));
+}
+
+#[test]
+fn what_is_no_answer_is_no_verdict_either() {
+    let server = Server::start();
+    let project = flashback(&server, LLM);
+    project.apply();
+    for (fault, code, words) in [
+        ("POST */llm/*/validate status=404", "PB0603", "`t/one`, or the API's test of it, was not found (404)"),
+        ("POST */llm/*/validate not-json", "PB0615", "it is empty, or no JSON"),
+        ("POST */llm/*/validate status=200 body={}", "PB0615", "it has no `success` that is true or false"),
+    ] {
+        server.fault(fault);
+        let ran = project.run(&["test"]);
+        assert!(ran.code == 1 && ran.stdout.contains("? unknown    t/one") && ran.stderr.contains(code), "{fault}: {ran}");
+        assert!(ran.flat().contains(words) && !ran.flat().contains("next apply creates it"), "{fault}: {ran}");
+        server.clear_faults();
+    }
+}
+
+#[test]
+fn a_program_that_reads_the_result_of_a_test_need_not_know_the_exit_code() {
+    let server = Server::start();
+    let mut project = flashback(&server, LLM);
+    project.apply();
+    let (document, exit) = project.json(&["test"]);
+    assert_eq!((exit, &document["errored"]), (0, &json!(false)), "{document:#}");
+    project.set("SECRET", "sk-invalid-00000000");
+    project.apply();
+    let (document, exit) = project.json(&["test"]);
+    assert_eq!((exit, &document["errored"], codes(&document).len()), (1, &json!(true), 0), "{document:#}");
+    let ran = project.run(&["test", "t/zz"]);
+    assert!(ran.code == 1 && ran.flat().contains("no connection matches `t/zz`") && !ran.stderr.contains("--only"), "{ran}");
+    for command in ["test", "doctor"] {
+        let ran = project.run(&[command, "--help"]);
+        assert!(ran.code == 0 && ran.stdout.contains("Exit codes: 0 "), "{ran}");
+    }
 }
 
 #[test]
@@ -114,13 +153,16 @@ fn a_test_after_a_write_ends_the_change() {
     assert_eq!(ran.code, 3, "{ran}");
     assert!(ran.stderr.contains("PB0705") && ran.flat().contains("it was written and is recorded"), "{ran}");
     assert!(ran.stdout.contains("needs `t/one`, which was not done"), "nothing is built upon it: {ran}");
-    // It was written, and is recorded; what depended on it is what is left.
-    assert_eq!(project.planned(), ["t/two create"]);
+    // It was written, and is recorded; the test is owed, and what depends on it waits.
+    assert_eq!(project.planned(), ["t/one move", "t/two create"]);
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(ran.code == 3 && ran.stderr.contains("PB0705"), "a second run hides nothing: {ran}");
+    assert_eq!(project.planned(), ["t/one move", "t/two create"]);
     project.set("SECRET", "sk-better-000000000");
     project.apply();
     project.assert_empty_plan();
     let validates = server.lines().iter().filter(|l| l.ends_with("/validate")).count();
-    assert_eq!(validates, 2, "after the create and after the rotation, and only for the one that asks for it");
+    assert_eq!(validates, 3, "after the create, again, and after the rotation; only for the one that asks for it");
 }
 
 #[test]
@@ -253,8 +295,163 @@ fn a_list_that_may_be_cut_and_a_deployment_that_moved() {
     moved.apply();
     moved.set("X", "x");
     moved.replace("patchbay.toml", &other.url(), &server.url());
+    server.clear_requests();
     let ran = moved.run(&["doctor"]);
-    assert!(ran.code == 0 && ran.stdout.contains("the state has another: http://127.0.0.1"), "{ran}");
+    assert!(ran.code == 1 && ran.stdout.contains("✗  address"), "{ran}");
+    assert!(ran.stdout.contains(&format!("PB0306 the state has another address: {}; nothing was sent", other.url())), "{ran}");
+    assert!(server.requests().is_empty(), "credentials go to no address that the state does not know");
+    let ran = moved.run(&["doctor", "--accept-target-change"]);
+    assert!(ran.code == 0 && ran.stdout.contains("the state has another address: http://127.0.0.1"), "{ran}");
+    assert_eq!(server.lines().len(), 1, "{ran}");
+}
+
+/// A project with a second target `other`, whose key is in `OTHER`.
+fn two_targets(server: &Server) -> Project {
+    let project = kore(server);
+    let other = project.read("patchbay.toml").replace("targets.kore", "targets.other").replace("KORE_API_KEY", "OTHER");
+    let (_, other) = other.split_once("[targets.other]").unwrap();
+    project.write("patchbay.toml", &format!("{}\n[targets.other]{other}", project.read("patchbay.toml")));
+    project
+}
+
+/// Standard output as one line, without columns and without the breaks of prose.
+fn squeezed(ran: &common::Ran) -> String {
+    ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn names(document: &serde_json::Value) -> Vec<&str> {
+    document["sections"].as_array().unwrap().iter().map(|section| section["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_target_that_cannot_be_looked_at_hides_no_other() {
+    let server = Server::start();
+    let mut project = two_targets(&server);
+    let ran = project.run(&["doctor"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    for line in [
+        "✓ credentials accepted",
+        "✗ configuration PB0201 environment variable `OTHER` is not set",
+        "✓ records there is no state yet",
+    ] {
+        assert!(squeezed(&ran).contains(line), "{line}: {ran}");
+    }
+    assert!(ran.stderr.contains("PB0201") && ran.flat().contains("patchbay.toml:"), "{ran}");
+    assert_eq!(server.lines().len(), 1, "only one of them was asked");
+    let (document, exit) = project.json(&["doctor"]);
+    assert_eq!((exit, names(&document)), (1, vec!["kore", "other", "files", "state"]), "{document:#}");
+    assert_eq!((&document["errored"], &document["healthy"]), (&json!(true), &json!(false)), "{document:#}");
+    assert_eq!(codes(&document), ["PB0201"]);
+    // A target can be named although it is wrong.
+    assert_eq!(names(&project.json(&["doctor", "other"]).0), ["other", "files", "state"]);
+
+    // A variable that only a connection needs keeps nobody from looking at the target.
+    project.set("OTHER", "kore-admin-key-2");
+    project.unset("KEY");
+    server.clear_requests();
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 1 && ran.stdout.matches("✓  credentials").count() == 2, "{ran}");
+    assert!(squeezed(&ran).contains("✗ configuration PB0201 environment variable `KEY` is not set"), "{ran}");
+
+    // Plain http to another machine is refused, for that target.
+    project.set("KEY", "sk-look-1234567890");
+    let whole = project.read("patchbay.toml");
+    let (first, _) = whole.split_once("[targets.other]").unwrap();
+    let toml = |rest: &str| {
+        format!("{first}[targets.other]\nplatform = \"koreai\"\nauth = {{ api_key = \"${{{{ env.OTHER }}}}\" }}\n{rest}")
+    };
+    project.write("patchbay.toml", &toml("base_url = \"http://kore.example/api/public\"\n"));
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 1 && squeezed(&ran).contains("✗ encryption PB0506"), "{ran}");
+    assert_eq!(ran.stdout.matches("✓  credentials").count(), 1, "{ran}");
+    // What stands in a base URL besides an address is not shown.
+    project.write("patchbay.toml", &toml("base_url = \"https://me:hunter2222@kore.example/api\"\n"));
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 1 && ran.stdout.contains("PB0103") && !ran.to_string().contains("hunter2222"), "{ran}");
+}
+
+#[test]
+fn a_project_that_cannot_be_read_is_a_finding() {
+    let server = Server::start();
+    let project = kore(&server);
+    let ran = project.run(&["doctor", "--env-file", "nope.env"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    for line in [
+        "? credentials nothing was sent",
+        "✗ configuration PB0108 cannot read `nope.env`",
+        "✗ nope.env not there",
+        "✓ records there is no state yet",
+    ] {
+        assert!(squeezed(&ran).contains(line), "{line}: {ran}");
+    }
+    assert!(server.requests().is_empty());
+    project.write("patchbay.toml", "[targets\n");
+    let (document, exit) = project.json(&["doctor"]);
+    assert_eq!((exit, names(&document)), (1, vec!["files", "state"]), "{document:#}");
+    assert!(codes(&document).contains(&"PB0101".to_owned()), "{document:#}");
+    std::fs::remove_file(project.path().join("patchbay.toml")).unwrap();
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 1 && squeezed(&ran).contains("✗ configuration PB0100"), "{ran}");
+}
+
+#[test]
+fn a_damaged_state_is_a_finding_and_still_tells_where_targets_were() {
+    let (server, other) = (Server::start(), Server::start());
+    let second = KORE.trim_start_matches("connections:\n").replace("support", "second").replace("Support", "Second");
+    let project = Project::kore(&server.url(), &format!("{KORE}{second}")).with("KEY", "sk-look-1234567890");
+    project.apply();
+    project.replace("patchbay.state", "\"kore/support\"", "\"kore/suppor7\"");
+    server.clear_requests();
+    let ran = project.run(&["doctor"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    for line in ["✗ records PB0302", "`patchbay state repair`", "still whole 1 record", "✓ credentials"] {
+        assert!(squeezed(&ran).contains(line), "{line}: {ran}");
+    }
+    assert!(ran.stderr.contains("PB0302"), "{ran}");
+    assert_eq!(server.lines().len(), 1, "{ran}");
+    project.replace("patchbay.toml", &server.url(), &other.url());
+    let ran = project.run(&["doctor"]);
+    assert!(ran.stdout.contains("; nothing was sent") && other.requests().is_empty(), "{ran}");
+}
+
+#[test]
+fn what_a_doctor_says_is_so() {
+    let server = Server::start();
+    let project = kore(&server).with("PATH", &std::env::var("PATH").unwrap());
+    project.replace("patchbay.toml", "platform =", "allow_http = true\nplatform =");
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 0 && ran.stdout.contains("none needed: it stays on this machine"), "{ran}");
+    assert!(ran.stdout.contains("1 connection on 1 target in 1 file, all valid"), "{ran}");
+
+    // Paging decides whether a larger limit could help.
+    server.fault("GET /connections status=200 body={\"connections\":[],\"total\":5}");
+    let ran = project.run(&["doctor"]);
+    assert!(ran.code == 0 && ran.stdout.contains("0 of 5 in `connections` came"), "{ran}");
+    assert!(squeezed(&ran).contains("raise `list_limit` of [targets.kore]"), "{ran}");
+    server.fault("GET /providers status=200 body={\"providers\":[],\"total\":5}");
+    let paged =
+        Project::on("gateway", &server, "auth = { token = \"${{ env.TOKEN }}\" }", "connections: {}\n").with("TOKEN", "x");
+    let ran = paged.run(&["doctor"]);
+    assert!(ran.code == 0 && ran.stdout.contains("0 of 5 in `providers` came") && !ran.stdout.contains("list_limit"), "{ran}");
+
+    // A file that git tracks is committed, whatever is ignored.
+    let git = |args: &[&str]| {
+        let done = std::process::Command::new("git").args(args).current_dir(project.path()).output().unwrap();
+        assert!(done.status.success(), "{args:?}");
+    };
+    git(&["init", "--quiet"]);
+    project.write(".env", "KEY=sk-look-1234567890\n");
+    let ran = project.run(&["doctor"]);
+    assert!(squeezed(&ran).contains("git does not ignore it add it to .gitignore: .env"), "{ran}");
+    git(&["add", ".env"]);
+    project.write(".gitignore", ".env\n");
+    let ran = project.run(&["doctor", "--env-file", ".env"]);
+    assert!(squeezed(&ran).contains("git tracks it `git rm --cached .env`, and change"), "{ran}");
+    assert!(!ran.stdout.contains("does not ignore it"), "{ran}");
+    assert_eq!(ran.stdout.matches("git tracks it").count(), 1, "one file is one finding: {ran}");
+    git(&["rm", "--quiet", "--cached", ".env"]);
+    let ran = project.run(&["doctor"]);
+    assert!(ran.stdout.contains(".env") && !ran.stdout.contains("git "), "{ran}");
 }
 
 #[test]
@@ -274,7 +471,7 @@ fn a_platform_definition_is_rehearsed() {
     assert_eq!(ran.code, 0, "{ran}");
     project.write("my.yaml", &text.replace("natural_key: [name]", "natural_key: [apiKey]"));
     let ran = project.run(&["platform", "check", "my.yaml"]);
-    assert!(ran.code == 1 && ran.stderr.contains("my.yaml:38") && ran.flat().contains("cannot be found in the list"), "{ran}");
+    assert!(ran.code == 1 && ran.stderr.contains("my.yaml:40") && ran.flat().contains("cannot be found in the list"), "{ran}");
     project.write("my.yaml", &text.replace("covers: [apiKey, metadata]", "covers: [apiKy, metadata]"));
     let (document, exit) = project.json(&["platform", "check", "my.yaml"]);
     assert_eq!(

@@ -203,7 +203,7 @@ fn a_pattern_that_matches_nothing_is_no_success() {
     let ran = project.run(&["apply", "--yes", "--only", "kore/cluade"]);
     assert!(
         ran.code == 1
-            && ran.stderr.contains("no connection matches --only kore/cluade")
+            && ran.stderr.contains("no connection matches `kore/cluade`")
             && ran.stderr.contains("did you mean `kore/claude`?"),
         "{ran}"
     );

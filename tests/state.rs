@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Project, Server, codes};
 use patchbay::io::process;
-use patchbay::state::{Entry, Intent};
+use patchbay::state::{Entry, Intent, State};
 use serde_json::{Value, json};
 
 const FILE: &str = "patchbay.state";
@@ -302,4 +302,13 @@ fn a_state_is_looked_at_without_a_project() {
     assert!(ran.code == 0 && ran.stdout.contains("there is no state yet"), "{ran}");
     assert!(!alone.exists("none.state"));
     assert_eq!(alone.run(&["state", "list"]).code, 1, "no project names a state");
+}
+
+#[test]
+fn the_state_on_the_page_about_it_is_one() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/state.md")).unwrap();
+    let shown: String = page.lines().filter(|line| line.starts_with('{')).map(|line| format!("{line}\n")).collect();
+    let (state, warnings) = State::from_text("docs/state.md", shown.as_bytes()).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!((state.records().count(), state.open_intents().count()), (2, 1));
 }

@@ -436,7 +436,7 @@ fn help_leads_the_way() {
               -f, --file <PATH>            Read these connection files, folders or globs instead of the
                                            project's
                   --env-file <FILE>        Read variables from this file; the real environment wins
-                  --state <PATH>           The state file
+                  --state <PATH|URL>       The state: a file, or the URL of a shared one
                   --only <ADDR|GLOB>       Only these connections and what they depend on: an address, a target
                                            or a glob
                   --exclude <ADDR|GLOB>    Not these connections

@@ -178,7 +178,7 @@ fn tls_that_is_none() {
     plan_fails_once(
         &project(&format!("https://127.0.0.1:{port}/api/public")),
         "PB0610",
-        &["no trusted TLS connection to 127.0.0.1", "no switch to skip verification"],
+        &["no trusted TLS connection to 127.0.0.1", "it does not speak TLS there: is it http?", "base_url begins with http://"],
     );
     server.join().unwrap();
 }

@@ -61,7 +61,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         if exit::of_errors(&found) == exit::REFUSED {
             show_plan("apply", out, &planned, &session, &sources);
         }
-        return refuse(out, &planned.plan, &found, &sources);
+        return refuse("apply", out, &planned.plan, &found, &sources);
     }
     if let Some(saved) = &saved {
         let plan = std::mem::take(&mut planned.plan);
@@ -73,7 +73,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if blocked_ones && !args.skip_blocked {
         show_plan("apply", out, &planned, &session, &sources);
-        return refuse(out, &planned.plan, &found, &sources);
+        return refuse("apply", out, &planned.plan, &found, &sources);
     }
     // What was accepted as blocked is a remark from here on.
     found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
@@ -85,7 +85,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         show_plan("apply", out, &planned, &session, &sources);
     }
     if !out.is_json {
-        super::plan::show_rest(out, &found, &sources);
+        super::plan::show_rest("apply", out, &found, &sources);
     }
     if planned.plan.is_empty() {
         if has_remains(&session, &planned.plan)
@@ -115,11 +115,11 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             return exit::OK;
         }
         Approval::Impossible(error) => {
-            return refuse(out, &planned.plan, &[error], &sources);
+            return refuse("apply", out, &planned.plan, &[error], &sources);
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
-        Ok(outcome) => finish(out, &planned.plan, &outcome, found, &session, &sources),
+        Ok(outcome) => finish("apply", out, &planned.plan, &outcome, found, &session, &sources),
         Err(error) => fail(out, &[error], &sources),
     }
 }
@@ -154,12 +154,12 @@ pub(super) fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
 }
 
 /// Ends before the first write, with the plan in the document where there is one.
-pub(super) fn refuse(out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
+pub(super) fn refuse(command: &str, out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
     let code = exit::of_errors(found);
     if out.is_json {
         out.json(&view::json::apply_document(&Outcome::default(), plan, found, sources));
     } else if code == exit::REFUSED && out.quiet == 0 {
-        super::plan::show_rest(out, found, sources);
+        super::plan::show_rest(command, out, found, sources);
     } else {
         out.diagnostics(found, sources);
     }
@@ -242,11 +242,11 @@ async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Appro
                 .help("review the plan and pass --yes, or save it with `patchbay plan --out FILE` and apply that file"),
         );
     }
-    if confirmed(out, &view::apply::question(plan)).await { Approval::Given } else { Approval::Denied }
+    if confirmed(out, &view::apply::question(plan), "yes").await { Approval::Given } else { Approval::Denied }
 }
 
-/// Asks at the terminal. Anything but `yes` is no.
-pub async fn confirmed(out: &Out, question: &str) -> bool {
+/// Asks at the terminal. Anything but the wanted word is no.
+pub async fn confirmed(out: &Out, question: &str, wanted: &str) -> bool {
     out.error_text(&format!("{question}\n> "));
     // The terminal is read on a thread of its own, so that Ctrl-C at the prompt is heard and means no.
     let (send, answer) = tokio::sync::oneshot::channel();
@@ -262,7 +262,7 @@ pub async fn confirmed(out: &Out, question: &str) -> bool {
     if line.is_none() {
         out.error_text("\n");
     }
-    line.is_some_and(|line| line.trim() == "yes")
+    line.is_some_and(|line| line.split_whitespace().eq(wanted.split_whitespace()))
 }
 
 /// Runs a plan that was approved.
@@ -368,6 +368,7 @@ fn settled(session: &Session, plan: &Plan) -> Vec<Entry> {
 }
 
 pub(super) fn finish(
+    command: &str,
     out: &Out,
     plan: &Plan,
     outcome: &Outcome,
@@ -392,6 +393,6 @@ pub(super) fn finish(
     }
     shown.extend(outcome.diagnostics.iter().cloned());
     out.diagnostics(&shown, sources);
-    out.text(&view::apply::summary(outcome, plan, &state, &out.stdout));
+    out.text(&view::apply::summary(command, outcome, plan, &state, &out.stdout));
     code
 }

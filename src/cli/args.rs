@@ -148,7 +148,9 @@ pub enum Command {
     )]
     Destroy(super::destroy::DestroyArgs),
     /// Let the APIs test the connections that exist
-    #[command(after_help = "Examples:\n  patchbay test\n  patchbay test gateway\n  patchbay test gateway/openai --json")]
+    #[command(
+        after_help = "Examples:\n  patchbay test\n  patchbay test gateway\n  patchbay test gateway/openai --json\n\nExit codes: 0 no test failed · 1 a test failed, or could not be made · 4 refused"
+    )]
     Test(super::test::TestArgs),
     /// Show a saved plan, or one connection as it is declared, recorded and live
     #[command(
@@ -157,7 +159,7 @@ pub enum Command {
     Show(Show),
     /// Look at the state, revise it by hand, repair its file
     #[command(
-        after_help = "Examples:\n  patchbay state list\n  patchbay state rm kore-prod/old-bot          forget it; nothing is touched at the API\n  patchbay state mv kore-prod/gpt kore-prod/support\n  patchbay state check\n  patchbay state repair                        after a git conflict or a damaged line"
+        after_help = "Examples:\n  patchbay state list\n  patchbay state rm kore-prod/old-bot          forget it; nothing is touched at the API\n  patchbay state mv kore-prod/gpt kore-prod/support\n  patchbay state check\n  patchbay state repair                        after a git conflict or a damaged line\n  patchbay state rekey                         after the fingerprint key got into wrong hands"
     )]
     State(super::state::StateArgs),
     /// Which variables the files need, where, and whether they are set
@@ -169,7 +171,9 @@ pub enum Command {
     )]
     Graph(super::graph::GraphArgs),
     /// Check that everything is in place: targets, credentials, files, state
-    #[command(after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json")]
+    #[command(
+        after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json\n\nExit codes: 0 nothing is bad; something may be odd · 1 something is bad"
+    )]
     Doctor(super::doctor::DoctorArgs),
     /// Check a platform definition of your own
     Platform(super::platform::PlatformArgs),

@@ -10,16 +10,18 @@ use super::args::{Planning, RefreshArg};
 use super::gather::{Gathered, gather};
 use super::planning::{self, Filling};
 use super::report::Lines;
-use super::session::{self, KeyUse, Opening};
+use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
-use crate::config::desired::Desired;
+use crate::address::Address;
+use crate::config::desired::{Connection, Desired};
+use crate::config::project::FILE_NAME;
 use crate::diagnostic::{Diagnostic, Severity, codes, has_errors};
 use crate::engine::event::Outcome;
 use crate::plan::model::{Action, Plan};
 use crate::plan::saved::SavedPlan;
 use crate::plan::select::Selector;
-use crate::source::Sources;
-use crate::state::State;
+use crate::source::{Sources, Span};
+use crate::state::{Intent, State};
 use crate::{suggest, view};
 
 /// At most so many connections are named that stay.
@@ -53,6 +55,8 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
     let (gathered, mut found) = gather(context, false, &mut sources);
+    // What connections are made of is not needed to delete them; what targets are, is.
+    found.retain(|d| !is_missing_variable(d) || d.labels.iter().any(|l| is_project_file(&sources, l.span)));
     let Some(mut gathered) = gathered.filter(|_| !has_errors(&found)) else { return fail(out, &found, &sources) };
     let targets = match chosen(context, args, &gathered).await {
         Ok(targets) => targets,
@@ -63,7 +67,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         Err(error) => return fail(out, &[error], &sources),
     };
     // Nothing is wanted any more of what is to go.
-    gathered.desired = Desired::default();
+    let declared = std::mem::take(&mut gathered.desired);
     let globals = context.globals;
     let flags = Planning { accept_target_change: args.accept_target_change, ..Planning::reading(RefreshArg::Auto) };
     let opening = Opening {
@@ -98,17 +102,19 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     // A whole target is no part of anything here.
     planned.plan.partial = !globals.only.is_empty() || !globals.exclude.is_empty();
     found.append(&mut planned.diagnostics);
+    found.extend(protected(&planned.plan, &declared));
+    found.extend(interrupted(&session, &targets));
     if !args.leave_dependents {
-        found.extend(left_alone(&planned.plan, &session.state));
+        found.extend(left_alone(&planned.plan, &session.state, &declared));
     }
     show_plan("destroy", out, &planned, &session, &sources);
     let blocked = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if found.iter().any(|d| d.is_error() && !is_blocked(d)) || (blocked && !args.skip_blocked) {
-        return refuse(out, &planned.plan, &found, &sources);
+        return refuse("destroy", out, &planned.plan, &found, &sources);
     }
     found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = Severity::Warning);
     if !out.is_json {
-        super::plan::show_rest(out, &found, &sources);
+        super::plan::show_rest("destroy", out, &found, &sources);
     }
     if planned.plan.is_empty() {
         if out.is_json {
@@ -116,15 +122,16 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         }
         return exit::OK;
     }
-    let confirmed_all = targets.iter().all(|target| args.confirm.contains(target));
-    if !args.yes && !confirmed_all {
+    let named = |names: &[String]| targets.iter().all(|target| names.contains(target));
+    let is_approved = named(&args.confirm) || (args.yes && (named(&args.targets) || !globals.only.is_empty()));
+    if !is_approved {
+        let names: Vec<&str> = targets.iter().map(String::as_str).collect();
         if !out.may_ask || out.is_json {
-            let names: Vec<String> = targets.iter().map(|target| format!("--confirm {target}")).collect();
-            let error = Diagnostic::error(codes::NOT_APPROVED, "deleting everything needs approval, and nobody can be asked")
-                .help(format!("if that is meant: {}", names.join(" ")));
-            return refuse(out, &planned.plan, &[error], &sources);
+            let error = Diagnostic::error(codes::NOT_APPROVED, "deleting everything needs approval by name")
+                .help(format!("if that is meant: --confirm {}", names.join(" --confirm ")));
+            return refuse("destroy", out, &planned.plan, &[error], &sources);
         }
-        if !confirmed(out, &view::apply::question(&planned.plan)).await {
+        if !confirmed(out, &view::apply::destroy_question(&planned.plan, &names), &names.join(" ")).await {
             out.note("Nothing was deleted.");
             return exit::OK;
         }
@@ -137,7 +144,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
-        Ok(outcome) => finish(out, &planned.plan, &outcome, found, &session, &sources),
+        Ok(outcome) => finish("destroy", out, &planned.plan, &outcome, found, &session, &sources),
         Err(error) => fail(out, &[error], &sources),
     }
 }
@@ -172,12 +179,54 @@ async fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) 
     }
 }
 
+fn is_missing_variable(diagnostic: &Diagnostic) -> bool {
+    [codes::VARIABLE_UNSET, codes::VARIABLE_EMPTY].contains(&diagnostic.code)
+}
+
+fn is_project_file(sources: &Sources, span: Span) -> bool {
+    sources.file(span.file).is_some_and(|file| file.name == FILE_NAME)
+}
+
+/// What the files protect is protected, whether an apply has recorded that or not.
+fn protected(plan: &Plan, declared: &Desired) -> Vec<Diagnostic> {
+    let is_protected = |c: &&Connection| {
+        c.lifecycle.prevent_destroy && plan.change(&c.address).is_some_and(|change| change.action == Action::Delete)
+    };
+    let error = |c: &Connection| {
+        Diagnostic::error(codes::PREVENT_DESTROY, format!("`{}` is protected by `prevent_destroy`", c.address))
+            .label(c.source, "declared here")
+            .help("to let it go, declare it without prevent_destroy and apply; or leave it out: --exclude")
+            .about(&c.address)
+    };
+    declared.connections.iter().filter(is_protected).map(error).collect()
+}
+
+/// Creates that were interrupted: their objects may be there, and no record speaks of them.
+fn interrupted(session: &Session, targets: &BTreeSet<String>) -> Vec<Diagnostic> {
+    let is_open = |i: &&Intent| {
+        i.verb == "create"
+            && targets.contains(i.address.target())
+            && session.options.selector.matches(&i.address)
+            && session.state.record(&i.address).is_none()
+    };
+    let error = |i: &Intent| {
+        Diagnostic::error(codes::OUTCOME_UNKNOWN, format!("a create of `{}` was interrupted; its object may be there", i.address))
+            .note(format!("announced at {} by the run {}", i.at, i.run))
+            .help("`patchbay apply` looks for it by its name and records it, while it is declared; then destroy")
+            .about(&i.address)
+    };
+    session.state.open_intents().filter(is_open).map(error).collect()
+}
+
 /// Records that stay and refer to something that goes.
-fn left_alone(plan: &Plan, state: &State) -> Option<Diagnostic> {
-    let goes = |address| plan.change(address).is_some_and(|c| c.action == Action::Delete);
+fn left_alone(plan: &Plan, state: &State, declared: &Desired) -> Option<Diagnostic> {
+    let goes = |address: &Address| plan.change(address).is_some_and(|c| c.action == Action::Delete);
     let mut notes = Vec::new();
     for record in state.records().filter(|record| !goes(&record.address)) {
-        let missing: Vec<String> = record.depends_on.iter().filter(|d| goes(d)).map(|d| format!("`{d}`")).collect();
+        // The files may say more than what was recorded.
+        let said = declared.connections.iter().filter(|c| c.address == record.address).flat_map(|c| &c.depends_on);
+        let needs: BTreeSet<&Address> = record.depends_on.iter().chain(said).collect();
+        let missing: Vec<String> = needs.into_iter().filter(|d| goes(d)).map(|d| format!("`{d}`")).collect();
         if !missing.is_empty() {
             notes.push(format!("`{}` needs {}", record.address, missing.join(", ")));
         }

@@ -240,8 +240,9 @@ fn owner(
     let key = object.natural_key(collection)?;
     let declared = gathered.desired.connections.iter().find(|connection| {
         connection.address.target() == lane.target
-            && lane.definition.kinds.get(&connection.kind).is_some_and(|kind| kind.collection == name)
-            && natural_key(collection, &connection.spec).as_ref() == Some(&key)
+            && lane.definition.kinds.get(&connection.kind).is_some_and(|kind| {
+                kind.collection == name && natural_key(collection, kind, &connection.spec).as_ref() == Some(&key)
+            })
     });
     declared.map(|connection| connection.address.clone())
 }

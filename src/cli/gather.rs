@@ -85,7 +85,7 @@ fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut 
     };
     let (project, errors) = project::read(&root, context.globals.profile.as_deref(), &scope, sources);
     found.extend(errors);
-    let project = project?;
+    let mut project = project?;
     for (what, span) in &project.literal_credentials {
         sources.hide(*span);
         let error = Diagnostic::error(codes::LITERAL_SECRET, format!("`{what}` is a secret and stands in the file as it is"))
@@ -97,8 +97,8 @@ fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut 
             LiteralSecrets::Warn => found.push(Diagnostic { severity: crate::diagnostic::Severity::Warning, ..error }),
         }
     }
-    let definitions = definitions(&dir, &project, sources, found);
-    check_targets(&project, &definitions, sources, found);
+    let definitions = definitions(&dir, &mut project, sources, found);
+    check_targets(&mut project, &definitions, sources, found);
     let scope = Scope { vars: Arc::clone(&project.vars), ..scope };
 
     let (declarations, count) = declarations(context, &dir, &start, &project, sources, found);
@@ -207,57 +207,50 @@ fn declarations(
     (declarations, paths.len())
 }
 
-/// The definition of each target's platform; the user's own before the built-in ones.
+/// The definition of each target's platform; the user's own before the built-in ones. That one cannot be used is a trouble
+/// of each target that needs it.
 fn definitions(
     dir: &Path,
-    project: &Project,
+    project: &mut Project,
     sources: &mut Sources,
     found: &mut Diagnostics,
 ) -> BTreeMap<String, Arc<Definition>> {
-    let mut loaded: BTreeMap<String, Option<Arc<Definition>>> = BTreeMap::new();
+    let mut loaded: BTreeMap<&str, Result<Arc<Definition>, Diagnostics>> = BTreeMap::new();
     for (name, (path, span)) in &project.platforms {
-        loaded.insert(name.clone(), own_definition(dir, path, *span, sources, found));
+        loaded.insert(name, own_definition(dir, path, *span, sources));
     }
     let mut by_target = BTreeMap::new();
     for (target, settings) in &project.targets {
-        let name = &settings.platform;
-        if !loaded.contains_key(name) {
-            let definition = match builtin::load(name, sources) {
-                Some(Ok(definition)) => Some(Arc::new(definition)),
-                Some(Err(errors)) => {
-                    found.extend(errors);
-                    None
-                }
-                None => {
-                    found.push(unknown_platform(name, settings.platform_span, project));
-                    None
-                }
-            };
-            loaded.insert(name.clone(), definition);
-        }
-        if let Some(Some(definition)) = loaded.get(name) {
-            by_target.insert(target.clone(), Arc::clone(definition));
+        let name = settings.platform.as_str();
+        let definition = loaded.entry(name).or_insert_with(|| match builtin::load(name, sources) {
+            Some(definition) => definition.map(Arc::new),
+            None => Err(vec![unknown_platform(name, settings.platform_span, &project.platforms)]),
+        });
+        match definition {
+            Ok(definition) => {
+                by_target.insert(target.clone(), Arc::clone(definition));
+            }
+            Err(errors) => project.troubles.entry(target.clone()).or_default().extend(errors.iter().cloned()),
         }
     }
+    found.extend(loaded.into_values().filter_map(Result::err).flatten());
     by_target
 }
 
-fn own_definition(dir: &Path, path: &str, span: Span, sources: &mut Sources, found: &mut Diagnostics) -> Option<Arc<Definition>> {
+fn own_definition(dir: &Path, path: &str, span: Span, sources: &mut Sources) -> Result<Arc<Definition>, Diagnostics> {
     let text: Arc<str> = match files::read_text(&dir.join(path)) {
         Ok(text) => text.into(),
         Err(error) => {
-            found.push(
-                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", error.why)).label(span, "named here"),
-            );
-            return None;
+            let error = Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", error.why));
+            return Err(vec![error.label(span, "named here")]);
         }
     };
     let file = sources.add(path, Arc::clone(&text));
-    parse::parse(file, &text).map(Arc::new).map_err(|errors| found.extend(errors)).ok()
+    parse::parse(file, &text).map(Arc::new)
 }
 
-fn unknown_platform(name: &str, span: Span, project: &Project) -> Diagnostic {
-    let known: Vec<&str> = builtin::ALL.iter().map(|(n, _)| *n).chain(project.platforms.keys().map(String::as_str)).collect();
+fn unknown_platform(name: &str, span: Span, own: &BTreeMap<String, (String, Span)>) -> Diagnostic {
+    let known: Vec<&str> = builtin::ALL.iter().map(|(n, _)| *n).chain(own.keys().map(String::as_str)).collect();
     Diagnostic::error(codes::UNKNOWN_KIND, format!("there is no platform `{name}`"))
         .label(span, "neither built in nor declared under [platforms]")
         .help_opt(suggest::help(name, &known))
@@ -265,14 +258,16 @@ fn unknown_platform(name: &str, span: Span, project: &Project) -> Diagnostic {
 
 /// Credentials must be what the platform takes.
 fn check_targets(
-    project: &Project,
+    project: &mut Project,
     definitions: &BTreeMap<String, Arc<Definition>>,
     sources: &mut Sources,
     found: &mut Diagnostics,
 ) {
     for (name, target) in &project.targets {
-        let Some(definition) = definitions.get(name) else { continue };
-        check_auth(name, target, definition, found);
+        let before = found.len();
+        if let Some(definition) = definitions.get(name) {
+            check_auth(name, target, definition, project.troubles.contains_key(name), found);
+        }
         if let Ok(url) = url::Url::parse(&target.base_url)
             && !target.base_url.starts_with("sandbox:")
             && (!url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some())
@@ -293,11 +288,16 @@ fn check_targets(
                     .help("did you mean `sandbox:`?"),
             );
         }
+        let errors: Diagnostics = found.iter().skip(before).filter(|d| d.is_error()).cloned().collect();
+        if !errors.is_empty() {
+            project.troubles.entry(name.clone()).or_default().extend(errors);
+        }
     }
 }
 
-/// One way to authenticate, and all of it.
-fn check_auth(name: &str, target: &Target, definition: &Definition, found: &mut Diagnostics) {
+/// One way to authenticate, and all of it. Where the target has troubles already, what is missing may be there and only
+/// its variable is not.
+fn check_auth(name: &str, target: &Target, definition: &Definition, has_troubles: bool, found: &mut Diagnostics) {
     let span = target.auth_span.unwrap_or(target.span);
     let ways: Vec<Vec<&str>> = definition.auth.iter().map(|(name, scheme)| scheme.keys(name)).collect();
     let known: Vec<&str> = ways.iter().flatten().copied().collect();
@@ -323,7 +323,7 @@ fn check_auth(name: &str, target: &Target, definition: &Definition, found: &mut 
         [] => {}
         [keys] => {
             let missing: Vec<&str> = keys.iter().copied().filter(|key| !target.auth.contains_key(*key)).collect();
-            if !missing.is_empty() {
+            if !missing.is_empty() && !has_troubles {
                 found.push(
                     Diagnostic::error(codes::MISSING_KEY, format!("`auth` of `{name}` lacks {}", quoted(&missing, " and ")))
                         .label(span, "here")

@@ -15,6 +15,7 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
 use crate::engine::event::{Ending, Outcome};
 use crate::plan::model::{Action, Change};
+use crate::platform::object::natural_key;
 use crate::source::Sources;
 use crate::view;
 
@@ -117,7 +118,7 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
             return ended(context, &planned, &Outcome::default(), &[error], &sources);
         }
         let question = format!("Adopt {things}? Nothing is changed at the API. Type yes:");
-        if !apply::confirmed(out, &question).await {
+        if !apply::confirmed(out, &question, "yes").await {
             out.note("Not adopted. Nothing was changed.");
             return exit::OK;
         }
@@ -285,8 +286,10 @@ fn screen(gathered: &Gathered, session: &Session, planned: &Planned, wanted: &Wa
                 .connections
                 .iter()
                 .filter(|c| c.address.target() == target)
-                .filter(|c| lane.definition.kinds.get(&c.kind).is_some_and(|kind| kind.collection == *name))
-                .filter_map(|c| Some((&c.address, crate::platform::object::natural_key(collection, &c.spec)?)))
+                .filter_map(|c| {
+                    let kind = lane.definition.kinds.get(&c.kind).filter(|kind| kind.collection == *name)?;
+                    Some((&c.address, natural_key(collection, kind, &c.spec)?))
+                })
                 .collect();
             for (address, key) in &declared {
                 let ids: Vec<&str> = list.ids_named(key).collect();

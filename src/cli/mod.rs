@@ -204,6 +204,15 @@ fn asked_color(args: &[OsString]) -> Option<String> {
 
 fn usage(args: &[OsString], env: &BTreeMap<String, String>, error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
+    let json = args.iter().any(|a| a == "--json" || a == "--format=json")
+        || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json")
+        || env.get("PATCHBAY_FORMAT").is_some_and(|f| f == "json");
+    if error.kind() == ErrorKind::DisplayVersion && json {
+        let document = serde_json::json!({ "format_version": "1.0", "patchbay_version": env!("CARGO_PKG_VERSION") });
+        use std::io::Write as _;
+        drop(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document).unwrap_or_default()));
+        return exit::OK;
+    }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         drop(error.print());
         return exit::OK;
@@ -213,9 +222,6 @@ fn usage(args: &[OsString], env: &BTreeMap<String, String>, error: &clap::Error)
         Some(format!("in patchbay, `{said}` is called `{meant}`"))
     });
     let tip = tip.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
-    let json = args.iter().any(|a| a == "--json" || a == "--format=json")
-        || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json")
-        || env.get("PATCHBAY_FORMAT").is_some_and(|f| f == "json");
     let text = error.render();
     if json {
         let summary = text.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();

@@ -7,6 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Globals;
 use crate::diagnostic::Diagnostic;
+use crate::platform::exchange::is_unsafe;
 use crate::secret::Redactor;
 use crate::source::Sources;
 use crate::view::diagnostic::{self, Manner};
@@ -69,7 +70,14 @@ impl Out {
     /// Prints a JSON document to standard output.
     pub fn json(&self, document: &serde_json::Value) {
         let text = serde_json::to_string_pretty(document).unwrap_or_default();
-        self.raw(&text);
+        // JSON allows control characters beyond ASCII in texts; a terminal obeys them all the same.
+        let is_raw = |c: char| c != '\n' && is_unsafe(c);
+        if text.contains(is_raw) {
+            let escape = |c: char| if is_raw(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+            self.raw(&text.chars().map(escape).collect::<String>());
+        } else {
+            self.raw(&text);
+        }
         self.raw("\n");
     }
 

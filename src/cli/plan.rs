@@ -70,7 +70,7 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
             let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
             let verdict = last.split_once("\nNo changes").map_or(last.to_owned(), |(_, rest)| format!("No changes{rest}"));
             out.text(&if out.quiet == 0 { text } else { format!("{verdict}\n") });
-            show_rest(out, &found, &sources);
+            show_rest("plan", out, &found, &sources);
         } else {
             out.diagnostics(&found, &sources);
         }
@@ -85,12 +85,19 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
 }
 
 /// What the plan on the screen has not said yet: everything but the blocked connections, which are counted.
-pub fn show_rest(out: &Out, found: &[Diagnostic], sources: &Sources) {
+pub fn show_rest(command: &str, out: &Out, found: &[Diagnostic], sources: &Sources) {
     let (blocked, rest): (Vec<Diagnostic>, Vec<Diagnostic>) = found.iter().cloned().partition(super::apply::is_blocked);
     out.diagnostics(&rest, sources);
     if blocked.iter().any(Diagnostic::is_error) {
         let count = if blocked.len() == 1 { "1 connection is".to_owned() } else { format!("{} connections are", blocked.len()) };
-        out.error_text(&format!("error: {count} blocked; apply will refuse (--skip-blocked applies the rest)\n"));
+        out.error_text(&format!(
+            "error: {count} blocked; {}\n",
+            if command == "destroy" {
+                "--skip-blocked deletes the rest"
+            } else {
+                "apply will refuse (--skip-blocked applies the rest)"
+            }
+        ));
     }
 }
 

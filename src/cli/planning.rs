@@ -61,6 +61,7 @@ pub fn world<'w>(
         fingerprinter: &session.fingerprinter,
         references,
         options: &session.options,
+        redactor: &gathered.scope.redactor,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::engine::lane::{Lane, Patience};
 use crate::engine::login::Account;
 use crate::engine::refresh::Lanes;
 use crate::io::http::{Endpoint, HttpClient};
-use crate::io::store::{Location, load_key, ulid};
-use crate::io::{clock, files};
+use crate::io::store::{Location, load_key, ulid, waiting_key};
+use crate::io::{clock, files, tls};
 use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
 use crate::plan::saved::Choices;
@@ -102,18 +102,13 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
     let options = options(globals, opening.planning).map_err(|d| vec![d])?;
     let safety = safety(gathered, opening.planning).map_err(|d| vec![d])?;
     let location = location(globals, gathered).map_err(|d| vec![d])?;
-    let folder = match &location {
-        Location::File(path) => path.parent().filter(|p| !p.as_os_str().is_empty()),
-        Location::Remote(_) => None,
-    };
-    if let Some(folder) = folder.filter(|folder| !files::is_dir(folder)) {
-        let error =
-            Diagnostic::error(codes::STATE_UNREADABLE, format!("the state's folder `{}` does not exist", folder.display()));
-        return Err(vec![error.help("make it, or name another with --state or [state] path")]);
+    if let Some(error) = no_folder(&location) {
+        return Err(vec![error]);
     }
     let (state, warnings) = location.read().await.map_err(|e| vec![e.diagnostic()])?;
     found.extend(warnings.iter().map(crate::state::StateWarning::diagnostic));
     let (key, has_key) = key(opening, &gathered.dir).map_err(|e| vec![e.diagnostic()])?;
+    found.extend(unfinished_rotation(opening.env, &gathered.dir));
     let lineage = state.lineage().map_or_else(|| new_lineage(&key, gathered), ToOwned::to_owned);
     let fingerprinter = Fingerprinter::new(&key, &lineage);
 
@@ -147,8 +142,13 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
         if !is_wanted {
             continue;
         }
-        if let Err(error) = session.add_target(opening, gathered, name, target, definition).await {
-            errors.push(error);
+        match reach(globals, opening.redactor, &gathered.dir, (name.as_str(), target), definition).await {
+            Ok(reached) => {
+                session.hosts.insert(name.clone(), own_address(target).to_owned());
+                session.lanes.insert(name.clone(), reached.lane);
+                session._sandboxes.extend(reached.sandbox);
+            }
+            Err(error) => errors.push(error),
         }
     }
     if !errors.is_empty() {
@@ -163,85 +163,99 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
     Ok(session)
 }
 
-impl Session {
-    async fn add_target(
-        &mut self,
-        opening: &Opening<'_>,
-        gathered: &Gathered,
-        name: &str,
-        target: &Target,
-        definition: &Arc<Definition>,
-    ) -> Result<(), Diagnostic> {
-        let (globals, redactor) = (opening.globals, opening.redactor);
-        let parallelism = globals.parallelism.or(target.parallelism).unwrap_or(definition.limits.parallelism).clamp(1, 128);
-        let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
-        let (base_url, host) = match target.base_url.strip_prefix(SANDBOX) {
-            Some(settings) => {
-                let sandbox = start_sandbox(&gathered.dir, globals, name, target, settings).await?;
-                let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
-                    Diagnostic::error(
-                        codes::NOT_ACCEPTED,
-                        format!("the sandbox does not serve the platform `{}`", definition.platform),
-                    )
-                    .label_opt(target.base_url_span, "of this target")
-                })?;
-                self._sandboxes.push(sandbox);
-                (url, SANDBOX.to_owned())
-            }
-            None => (checked_url(name, target)?, target.base_url.clone()),
-        };
-        let extra_roots = match &target.ca_file {
-            Some(path) => Some(files::read_bytes(&gathered.dir.join(path)).map_err(|e| {
-                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", e.why))
-                    .help(format!("ca_file of [targets.{name}]"))
-            })?),
-            None => None,
-        };
-        let mut headers: Vec<(String, Secret)> =
-            definition.headers.iter().map(|(k, v)| (k.clone(), Secret::new(v.as_str()))).collect();
-        let given = |scheme: &&(&String, &AuthScheme)| scheme.1.keys(scheme.0).iter().any(|key| target.auth.contains_key(*key));
-        let schemes: Vec<(&String, &AuthScheme)> = definition.auth.iter().collect();
-        let mut account = None;
-        match schemes.iter().find(given) {
-            Some((_, scheme)) if scheme.login.is_some() => {
-                let path = target.login_path.as_deref();
-                account =
-                    scheme.login.as_ref().map(|login| Account::new(scheme, login, path, target.auth.clone(), redactor.clone()));
-            }
-            Some((name, scheme)) => {
-                if let Some(secret) = target.auth.get(*name) {
-                    headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, secret.expose()))));
-                }
-            }
-            // The sandbox takes anything.
-            None if host == SANDBOX => {
-                headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
-            }
-            None => {}
+/// A target that requests can be sent to.
+#[derive(Debug)]
+pub struct Reached {
+    /// Its requests.
+    pub lane: Lane,
+    /// What answers them, if that is in this process. It ends with this value.
+    pub sandbox: Option<Sandbox>,
+}
+
+/// Gets ready to send requests to a target, and sends none. `target` is its name and what the project says of it.
+///
+/// # Errors
+/// What forbids to send anything there.
+pub async fn reach(
+    globals: &Globals,
+    redactor: &Redactor,
+    dir: &Path,
+    (name, target): (&str, &Target),
+    definition: &Arc<Definition>,
+) -> Result<Reached, Diagnostic> {
+    let parallelism = globals.parallelism.or(target.parallelism).unwrap_or(definition.limits.parallelism).clamp(1, 128);
+    let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
+    let (base_url, sandbox) = match target.base_url.strip_prefix(SANDBOX) {
+        Some(settings) => {
+            let sandbox = start_sandbox(dir, globals, name, target, settings).await?;
+            let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
+                Diagnostic::error(
+                    codes::NOT_ACCEPTED,
+                    format!("the sandbox does not serve the platform `{}`", definition.platform),
+                )
+                .label_opt(target.base_url_span, "of this target")
+            })?;
+            (url, Some(sandbox))
         }
-        let endpoint = Endpoint {
-            base_url,
-            headers,
-            timeout: globals.timeout.or(configured).unwrap_or(TIMEOUT),
-            extra_roots,
-            pool: parallelism,
-        };
-        let lane = Lane::new(
-            name,
-            Arc::clone(definition),
-            HttpClient::new(endpoint),
-            parallelism,
-            target.list_limit,
-            Patience::standard(globals.retries),
-        );
-        let lane = match account {
-            Some(account) => lane.with_account(account),
-            None => lane,
-        };
-        self.hosts.insert(name.to_owned(), host);
-        self.lanes.insert(name.to_owned(), lane);
-        Ok(())
+        None => (checked_url(name, target)?, None),
+    };
+    let extra_roots = match &target.ca_file {
+        Some(path) => Some(authorities(dir, path).map_err(|error| error.label(target.span, "its `ca_file`"))?),
+        None => None,
+    };
+    let mut headers: Vec<(String, Secret)> =
+        definition.headers.iter().map(|(k, v)| (k.clone(), Secret::new(v.as_str()))).collect();
+    let given = |scheme: &&(&String, &AuthScheme)| scheme.1.keys(scheme.0).iter().any(|key| target.auth.contains_key(*key));
+    let schemes: Vec<(&String, &AuthScheme)> = definition.auth.iter().collect();
+    let mut account = None;
+    match schemes.iter().find(given) {
+        Some((_, scheme)) if scheme.login.is_some() => {
+            let path = target.login_path.as_deref();
+            account = scheme.login.as_ref().map(|login| Account::new(scheme, login, path, target.auth.clone(), redactor.clone()));
+        }
+        Some((name, scheme)) => {
+            if let Some(secret) = target.auth.get(*name) {
+                headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, secret.expose()))));
+            }
+        }
+        // The sandbox takes anything.
+        None if sandbox.is_some() => {
+            headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+        }
+        None => {}
     }
+    let endpoint = Endpoint {
+        base_url,
+        headers,
+        timeout: globals.timeout.or(configured).unwrap_or(TIMEOUT),
+        extra_roots,
+        pool: parallelism,
+    };
+    let lane = Lane::new(
+        name,
+        Arc::clone(definition),
+        HttpClient::new(endpoint),
+        parallelism,
+        target.list_limit,
+        Patience::standard(globals.retries),
+    );
+    let lane = lane.with_redactor(redactor.clone());
+    let lane = match account {
+        Some(account) => lane.with_account(account),
+        None => lane,
+    };
+    Ok(Reached { lane, sandbox })
+}
+
+/// The certificates of a `ca_file`.
+fn authorities(dir: &Path, path: &str) -> Result<Vec<u8>, Diagnostic> {
+    let pem = files::read_bytes(&dir.join(path))
+        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("cannot read `{path}`: {}", e.why)))?;
+    let unusable = |why: String| {
+        Diagnostic::error(codes::NOT_ACCEPTED, format!("the file `{path}` {why}"))
+            .help("ca_file names the certificates of authorities, as PEM: -----BEGIN CERTIFICATE-----")
+    };
+    tls::check_authorities(&pem).map_err(unusable).map(|()| pem)
 }
 
 /// A sandbox per target: two targets are two deployments, and so they stay in the sandbox.
@@ -277,15 +291,9 @@ fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
             .label_opt(target.base_url_span, "here")
             .help("base_url = \"https://host/path\", or \"sandbox:\" to try things out")
     })?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
     match url.scheme() {
         "https" => Ok(target.base_url.clone()),
-        "http" if loopback || target.allow_http => Ok(target.base_url.clone()),
+        "http" if stays_here(&url) || target.allow_http => Ok(target.base_url.clone()),
         "http" => Err(Diagnostic::error(
             codes::PLAIN_HTTP,
             format!("`{name}` would send its credentials unencrypted to another machine"),
@@ -294,6 +302,17 @@ fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
         .help(format!("use https, or set allow_http = true in [targets.{name}] if the network is trusted"))),
         other => Err(Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` begins with `{other}:`"))
             .label_opt(target.base_url_span, "http or https is wanted")),
+    }
+}
+
+/// Does what is sent there stay on this machine?
+#[must_use]
+pub fn stays_here(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 
@@ -317,7 +336,8 @@ fn unmatched(globals: &Globals, gathered: &Gathered, state: &State, found: &mut 
         }
     }
     let miss = |pattern: &String| {
-        Some(Diagnostic::error(codes::NOT_FOUND, format!("no connection matches --only {pattern}")).help_opt(nothing(pattern)?))
+        // It may be from `--only`, or what a command takes without a flag.
+        Some(Diagnostic::error(codes::NOT_FOUND, format!("no connection matches `{pattern}`")).help_opt(nothing(pattern)?))
     };
     globals.only.iter().filter_map(miss).collect()
 }
@@ -327,25 +347,42 @@ fn moved_targets(session: &Session, gathered: &Gathered) -> Diagnostics {
     if session.options.accept_target_change {
         return Diagnostics::new();
     }
-    let mut found = Diagnostics::new();
-    for (name, target) in &gathered.project.targets {
-        let host = if target.base_url.starts_with(SANDBOX) { SANDBOX } else { &target.base_url };
-        let other = session
-            .state
-            .records()
-            .filter(|r| r.address.target() == name && session.options.selector.matches(&r.address))
-            .find(|r| r.host != host);
-        if let Some(record) = other {
-            found.push(
-                Diagnostic::error(codes::TARGET_MOVED, format!("the target `{name}` has another address than in the state"))
-                    .label_opt(target.base_url_span, "now")
-                    .note(format!("recorded: {}", record.host))
-                    .note(format!("now: {host}"))
-                    .help("staging files against a production state? Use a profile, which has its own state; if the deployment really moved, pass --accept-target-change"),
-            );
-        }
-    }
-    found
+    let error = |(name, target): (&String, &Target)| {
+        let recorded = other_address(&session.state, &session.options.selector, name, target)?;
+        Some(moved(name, target, recorded))
+    };
+    gathered.project.targets.iter().filter_map(error).collect()
+}
+
+/// A target's address as it is recorded.
+fn own_address(target: &Target) -> &str {
+    if target.base_url.starts_with(SANDBOX) { SANDBOX } else { &target.base_url }
+}
+
+/// The address that the state has for a target, if it is another one than the target's own.
+#[must_use]
+pub fn other_address<'s>(state: &'s State, selector: &Selector, name: &str, target: &Target) -> Option<&'s str> {
+    let records = state.records().filter(|r| r.address.target() == name && selector.matches(&r.address));
+    records.map(|record| record.host.as_str()).find(|recorded| *recorded != own_address(target))
+}
+
+/// Says that a target is not where it is recorded.
+#[must_use]
+pub fn moved(name: &str, target: &Target, recorded: &str) -> Diagnostic {
+    Diagnostic::error(codes::TARGET_MOVED, format!("the target `{name}` has another address than in the state"))
+        .label_opt(target.base_url_span, "now")
+        .note(format!("recorded: {recorded}"))
+        .note(format!("now: {}", own_address(target)))
+        .help("staging files against a production state? Use a profile, which has its own state; if the deployment really moved, pass --accept-target-change")
+}
+
+/// A folder that is not there cannot hold a state: the path is a mistake, and not a first run.
+#[must_use]
+pub fn no_folder(location: &Location) -> Option<Diagnostic> {
+    let Location::File(path) = location else { return None };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !files::is_dir(folder))?;
+    let error = Diagnostic::error(codes::STATE_UNREADABLE, format!("the state's folder `{}` does not exist", folder.display()));
+    Some(error.help("make it, or name another with --state or [state] path"))
 }
 
 fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic> {
@@ -439,6 +476,20 @@ pub fn location(globals: &Globals, gathered: &Gathered) -> Result<Location, Diag
         }
         (None, None) => Ok(Location::File(gathered.dir.join(&project.state_path))),
     }
+}
+
+/// A new key waits beside the old one: it is about to be replaced, or that was interrupted.
+#[must_use]
+pub fn unfinished_rotation(env: &BTreeMap<String, String>, dir: &Path) -> Option<Diagnostic> {
+    let is_in_variable = env.get("PATCHBAY_STATE_KEY").is_some_and(|key| !key.is_empty());
+    if is_in_variable || matches!(waiting_key(dir), Ok(None)) {
+        return None;
+    }
+    Some(
+        Diagnostic::warning(codes::STATE_UNREADABLE, "the fingerprint key was about to be replaced, and was not")
+            .note("secrets that are fingerprinted with the new key already cannot be verified until it is")
+            .help("run `patchbay state rekey` again: it goes on with the key that waits beside the old one"),
+    )
 }
 
 /// The fingerprint key. Where there is none and none is made, one is made up: no record's fingerprint compares with it.

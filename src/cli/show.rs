@@ -15,6 +15,7 @@ use crate::engine::refresh::refresh;
 use crate::io::files;
 use crate::plan::beside::beside;
 use crate::plan::observed::Observed;
+use crate::platform::exchange::is_unsafe;
 use crate::source::Sources;
 use crate::{suggest, view};
 
@@ -54,9 +55,8 @@ fn plan(context: &Context<'_>, path: &Path) -> u8 {
         // The screen that was reviewed, as it was; a file may be anybody's, so it is neutralised line by line.
         let screen = document["screen"].as_str().unwrap_or_default();
         for line in screen.lines() {
-            let indent = line.len() - line.trim_start().len();
-            let safe: String = line.chars().filter(|c| !c.is_control()).collect();
-            out.text(&format!("{}{}\n", &line[..indent.min(line.len())], safe.trim_start()));
+            let safe: String = line.chars().filter(|c| !is_unsafe(*c)).collect();
+            out.text(&format!("{safe}\n"));
         }
     }
     exit::OK
@@ -100,7 +100,7 @@ async fn connection(context: &Context<'_>, address: &Address) -> u8 {
     found.extend(errors);
     tidy(&mut found);
     let world = planning::world(&gathered, &session, &observed, &references);
-    match beside(&world, address) {
+    match beside(&world, address, session.has_key) {
         Some(beside) if out.is_json => out.json(&view::beside::document(&beside, &found, &sources)),
         Some(beside) => {
             out.text(&view::beside::render(&beside, &sources, &out.stdout));

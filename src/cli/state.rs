@@ -6,10 +6,12 @@
 //! | `change` | `rm`, `mv` |
 //! | `health` | `check`, `repair` |
 //! | `past` | `history` |
+//! | `rekey` | `rekey` |
 
 mod change;
 mod health;
 mod past;
+mod rekey;
 
 use std::collections::BTreeSet;
 
@@ -59,6 +61,11 @@ pub enum StateCommand {
     Check,
     /// Keep what is whole of a damaged file, and both sides of a git conflict; a copy stays beside it
     Repair(RepairArgs),
+    /// Make the fingerprints of all secrets that are at hand with a new key
+    #[command(
+        after_help = "The new key is drawn, and gets the place of .patchbay/key when every fingerprint is written. Where the key is in\nPATCHBAY_STATE_KEY, the new one is yours to make, and comes from a variable, too.\n\nExamples:\n  patchbay state rekey\n  NEW=$(openssl rand -hex 32) patchbay state rekey --new-key-env NEW --yes"
+    )]
+    Rekey(RekeyArgs),
     /// Tell what the file still knows of earlier runs, the newest first
     #[command(
         after_help = "A run that ends keeps the newest revision of each object; what is older is in version control, if the file is."
@@ -100,6 +107,17 @@ pub struct RepairArgs {
     pub yes: bool,
 }
 
+/// `state rekey`
+#[derive(Debug, Args)]
+pub struct RekeyArgs {
+    /// Take the new key from this variable: 64 hex digits, base64 of 32 bytes, or a text of at least 32 characters
+    #[arg(long, value_name = "NAME")]
+    pub new_key_env: Option<String>,
+    /// Do not ask
+    #[arg(short, long, alias = "auto-approve")]
+    pub yes: bool,
+}
+
 /// Runs the command.
 pub async fn run(context: &Context<'_>, args: &StateArgs) -> u8 {
     let mut sources = Sources::default();
@@ -114,6 +132,7 @@ pub async fn run(context: &Context<'_>, args: &StateArgs) -> u8 {
         StateCommand::Mv(args) => change::mv(context, &place, args).await,
         StateCommand::Check => health::check(context, &place),
         StateCommand::Repair(args) => health::repair(context, &place, args).await,
+        StateCommand::Rekey(args) => rekey::rekey(context, &place, args, &mut sources).await,
         StateCommand::History { what } => past::history(context, &place, what.as_deref()),
     };
     outcome.unwrap_or_else(|errors| context.fail(&errors, &sources))
@@ -329,7 +348,7 @@ async fn approved(context: &Context<'_>, yes: bool, what: &str, question: &str) 
         let error = Diagnostic::error(codes::NOT_APPROVED, format!("{what} needs approval, and nobody can be asked"));
         return Err(vec![error.help("pass --yes; nothing is touched at an API")]);
     }
-    Ok(apply::confirmed(out, &format!("{question} Type yes:")).await)
+    Ok(apply::confirmed(out, &format!("{question} Type yes:"), "yes").await)
 }
 
 /// `1 record`, `2 records`

@@ -104,7 +104,7 @@ async fn one(
                 Ok((Verdict::Failed(message), took)) => Outcome::Failed { message, took },
                 Err(error) => {
                     let subject = change.address.to_string();
-                    let diagnostic: Diagnostic = explain(lane, target, &error, Purpose::Read(&subject), redactor);
+                    let diagnostic: Diagnostic = explain(lane, target, &error, Purpose::Test(&subject), redactor);
                     Outcome::Unknown(Box::new(diagnostic.about(&change.address)))
                 }
             },

@@ -277,11 +277,17 @@ fn check_names(desired: &Desired, definitions: &BTreeMap<String, Arc<Definition>
         }) else {
             continue;
         };
-        let Some(name) = natural_key(collection, &connection.spec) else { continue };
+        let Some(name) = natural_key(collection, kind, &connection.spec) else { continue };
         let secret = |path: &String| connection.spec.at(&crate::path::FieldPath::parse(path)).is_some_and(Value::has_secret);
         let shown = if collection.natural_key.iter().any(secret) { "(secret)".to_owned() } else { name.join(" / ") };
         if let Some(other) = first.insert((target, kind.collection.as_str(), name), connection) {
-            let field = collection.natural_key.first().map(String::as_str).unwrap_or_default();
+            // What the kind fixes tells nothing apart.
+            let field = collection.natural_key.iter().find(|key| !kind.constants.contains_key(key.as_str()));
+            let help = match field {
+                Some(field) => format!("`{field}` tells the connections of this API apart; give each its own"),
+                None => "the API has one such object: declare it once".to_owned(),
+            };
+            let field = field.map(String::as_str).unwrap_or_default();
             let place = |c: &Connection| {
                 super::spec::span_of(&c.node, &crate::path::FieldPath::parse(field)).map_or(c.source, |(_, value)| value)
             };
@@ -292,7 +298,7 @@ fn check_names(desired: &Desired, definitions: &BTreeMap<String, Arc<Definition>
                 )
                 .label(place(connection), "the same name again")
                 .label(place(other), "first here")
-                .help(format!("`{field}` tells the connections of this API apart; give each its own")),
+                .help(help),
             );
         }
     }

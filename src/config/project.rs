@@ -10,6 +10,7 @@ use super::reader;
 use super::template::{Renderer, Scope};
 use crate::address::check_name;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::platform::exchange::climbs;
 use crate::secret::Secret;
 use crate::source::{Sources, Span};
 use crate::suggest;
@@ -29,6 +30,8 @@ pub struct Project {
     pub targets: IndexMap<String, Target>,
     /// Every target that is declared, also those that are too wrong to be in `targets`.
     pub declared: Vec<String>,
+    /// The errors in a target's own table, by its name. Whoever checks more of a target adds to them.
+    pub troubles: BTreeMap<String, Diagnostics>,
     /// Credentials that stand in the file as they are: what they are for, and where.
     pub literal_credentials: Vec<(String, Span)>,
     /// The state file, relative to the project folder.
@@ -37,6 +40,8 @@ pub struct Project {
     pub state_url: Option<(String, Span)>,
     /// May the state travel to another machine over plain http?
     pub state_allow_http: bool,
+    /// Every profile that is declared. Each has a state of its own.
+    pub profiles: Vec<String>,
     /// Limits on how much one run may change.
     pub safety: Safety,
     /// `var.NAME`
@@ -157,6 +162,7 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
         .and_then(|p| reader::strings(p, "connections", "[project]", &mut found))
         .map_or_else(|| vec!["connections/**/*.yaml".to_owned()], |l| l.iter().map(|(g, _)| (*g).to_owned()).collect());
     let (state_path, state_url, state_allow_http) = state(&root, profile, &mut found);
+    let profiles = root.get("profile").map(|p| p.entries().iter().map(|e| e.key.clone()).collect()).unwrap_or_default();
     let safety = safety(&root, &mut found);
 
     let mut targets = IndexMap::new();
@@ -168,6 +174,7 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
         }
     });
     let mut declared = Vec::new();
+    let mut troubles = BTreeMap::new();
     let mut literal_credentials = Vec::new();
     for entry in target_table.map(Node::entries).unwrap_or_default() {
         declared.push(entry.key.clone());
@@ -179,15 +186,18 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
                 literal_credentials.push((format!("{}.auth.{}", entry.key, credential.key), credential.value.extent()));
             }
         }
+        let before = found.len();
         if let Err(error) = check_name(&entry.key) {
             found.push(
                 Diagnostic::error(codes::BAD_NAME, format!("`{}` is not a usable target name: {error}", entry.key))
                     .label(entry.key_span, "this name"),
             );
-            continue;
-        }
-        if let Some(target) = target(&entry.key, entry.key_span, &entry.value, &renderer, sources, &mut found) {
+        } else if let Some(target) = target(&entry.key, entry.key_span, &entry.value, &renderer, sources, &mut found) {
             targets.insert(entry.key.clone(), target);
+        }
+        let errors: Diagnostics = found.iter().skip(before).filter(|d| d.is_error()).cloned().collect();
+        if !errors.is_empty() {
+            troubles.insert(entry.key.clone(), errors);
         }
     }
     let mut platforms = BTreeMap::new();
@@ -207,10 +217,12 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
         connections,
         targets,
         declared,
+        troubles,
         literal_credentials,
         state_path,
         state_url,
         state_allow_http,
+        profiles,
         safety,
         vars,
         platforms,
@@ -328,7 +340,17 @@ fn target(
     let mut flag = |key: &str, default| reader::boolean(table, key, &what, found).unwrap_or(default);
     let (prune, adopt, allow_http) = (flag("prune", false), flag("adopt", true), flag("allow_http", false));
     let ca_file = reader::string(table, "ca_file", &what, found).map(|(p, _)| p.to_owned());
-    let login_path = reader::string(table, "login_path", &what, found).map(|(p, _)| format!("/{}", p.trim_start_matches('/')));
+    let login_path = reader::string(table, "login_path", &what, found).and_then(|(text, span)| match path_below(text) {
+        Ok(path) => Some(path),
+        Err(why) => {
+            found.push(
+                Diagnostic::error(codes::NOT_ACCEPTED, format!("`login_path` of {what} is not a path"))
+                    .label(span, why)
+                    .help("a path below base_url, such as login_path = \"/session\""),
+            );
+            None
+        }
+    });
     let (platform, platform_span) = platform?;
     // A base URL is an address, not a credential: it appears in messages even when it comes from the environment.
     let base_url = base_url?.expose_str().unwrap_or("https://offline.invalid").trim_end_matches('/').to_owned();
@@ -349,4 +371,23 @@ fn target(
         allow_http,
         login_path,
     })
+}
+
+/// A path below the base URL, where a password will go. Its first slash may be left out.
+fn path_below(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        Err("it is empty")
+    } else if text.contains("://") {
+        Err("this is a URL; the host is base_url's")
+    } else if text.contains("//") {
+        Err("two slashes in a row")
+    } else if text.contains(['?', '#']) {
+        Err("no query and no fragment is wanted here")
+    } else if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        Err("no path has white space or a backslash in it")
+    } else if climbs(text) {
+        Err("it leads out of base_url")
+    } else {
+        Ok(format!("/{}", text.trim_start_matches('/')))
+    }
 }

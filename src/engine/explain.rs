@@ -4,6 +4,7 @@ use super::lane::{CallError, CallFailure, Lane};
 use crate::config::project::Target;
 use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::io::http::SendErrorKind;
+use crate::io::tls::Trouble;
 use crate::platform::exchange::{ApiError, Failure};
 use crate::platform::model::ErrorClass;
 use crate::secret::Redactor;
@@ -17,6 +18,8 @@ pub enum Purpose<'p> {
     Read(&'p str),
     /// A change of one connection.
     Write(&'p str),
+    /// The API's own test of one connection.
+    Test(&'p str),
 }
 
 /// Explains a failed request.
@@ -27,10 +30,12 @@ pub fn explain(lane: &Lane, target: &Target, error: &CallError, purpose: Purpose
         CallFailure::Send(send) => unanswered(lane, target, error, send.kind, &send.detail, purpose),
     };
     let place = match diagnostic.code {
+        _ if error.is_login && matches!(error.cause, CallFailure::Api(_)) => target.auth_span.or(Some(target.span)),
         codes::UNAUTHORISED | codes::FORBIDDEN => target.auth_span.or(Some(target.span)),
         _ => target.base_url_span.or(Some(target.span)),
     };
     let at_target = purpose == Purpose::List
+        || error.is_login
         || matches!(error.cause, CallFailure::Send(_))
         || matches!(diagnostic.code, codes::UNAUTHORISED | codes::FORBIDDEN);
     let mut diagnostic =
@@ -60,7 +65,7 @@ fn method_and_url(lane: &Lane, request: &str) -> String {
 fn subject(lane: &Lane, purpose: Purpose<'_>) -> String {
     match purpose {
         Purpose::List => lane.target.clone(),
-        Purpose::Read(address) | Purpose::Write(address) => address.to_owned(),
+        Purpose::Read(address) | Purpose::Write(address) | Purpose::Test(address) => address.to_owned(),
     }
 }
 
@@ -68,6 +73,11 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
     let name = &lane.target;
     let subject = subject(lane, purpose);
     let status = api.status;
+    if error.is_login
+        && let Some(refusal) = login(lane, target, error, api)
+    {
+        return refusal;
+    }
     match &api.class {
         Failure::Api(ErrorClass::Unauthorised) => {
             Diagnostic::error(codes::UNAUTHORISED, format!("`{name}` rejected the credentials ({status})"))
@@ -78,12 +88,12 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
                 .help("reading and writing may need different scopes; ask for the one that this request needs")
         }
         Failure::Api(ErrorClass::NotFound) if purpose == Purpose::List => {
-            let ends = lane.definition.base_url.ends_in.as_deref();
-            let help = match ends {
-                Some(end) if !target.base_url.ends_with(end) => format!("base_url should end in {end}"),
-                _ => "check base_url".to_owned(),
-            };
+            let help = other_end(lane, target).unwrap_or_else(|| "check base_url".to_owned());
             Diagnostic::error(codes::HTTP_NOT_FOUND, format!("nothing answers at this address of `{name}` ({status})")).help(help)
+        }
+        Failure::Api(ErrorClass::NotFound) if matches!(purpose, Purpose::Test(_)) => {
+            Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}`, or the API's test of it, was not found ({status})"))
+                .help("`patchbay plan` says whether the object is there; if it is, this deployment has no test at this address")
         }
         Failure::Api(ErrorClass::NotFound) => Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}` is gone ({status})"))
             .help("it was deleted outside patchbay; plan again, and the next apply creates it"),
@@ -98,6 +108,11 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
             Diagnostic::error(codes::THROTTLED, format!("`{name}` asks to slow down ({status})"))
                 .help("try --parallelism 1, or later; what was done is saved")
         }
+        Failure::Api(ErrorClass::Transient) if matches!(purpose, Purpose::Test(_)) => Diagnostic::error(
+            codes::SERVER_ERROR,
+            format!("the test of `{subject}` could not be made: `{name}` failed ({status})"),
+        )
+        .help("this says nothing about the connection; try again later"),
         Failure::Api(ErrorClass::Transient) => Diagnostic::error(codes::SERVER_ERROR, format!("`{name}` failed ({status})"))
             .help(if error.may_have_happened {
                 "`patchbay plan` later shows whether the change arrived"
@@ -120,6 +135,47 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
     }
 }
 
+/// What a base URL of this platform ends in, if this one does not.
+fn other_end(lane: &Lane, target: &Target) -> Option<String> {
+    let end = lane.definition.base_url.ends_in.as_deref()?;
+    (!target.base_url.ends_with(end) && !target.base_url.starts_with("sandbox:")).then(|| format!("base_url should end in {end}"))
+}
+
+/// A login that was not let through: that it was asked for at the wrong place is likelier than with other requests,
+/// because a definition can only name the usual one.
+fn login(lane: &Lane, target: &Target, error: &CallError, api: &ApiError) -> Option<Diagnostic> {
+    let name = &lane.target;
+    let status = api.status;
+    let path = error.request.split_once(' ').map_or("", |(_, path)| path);
+    let place = match (&target.login_path, other_end(lane, target)) {
+        (_, Some(end)) => end,
+        (Some(_), None) => format!("check `login_path` and `base_url` of [targets.{name}]"),
+        (None, None) => format!(
+            "the platform's definition knows {path} as the usual place, and no more; if this deployment logs in elsewhere, set `login_path` in [targets.{name}]"
+        ),
+    };
+    Some(match &api.class {
+        Failure::Api(ErrorClass::NotFound) => {
+            Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{name}` has no login at {path} ({status})")).help(place)
+        }
+        Failure::Api(ErrorClass::Forbidden) => {
+            Diagnostic::error(codes::FORBIDDEN, format!("`{name}` does not let this account in ({status})"))
+                .help("check the credentials of this target, and that they belong to this host")
+        }
+        Failure::Api(ErrorClass::Invalid | ErrorClass::Conflict | ErrorClass::InUse) => {
+            Diagnostic::error(codes::INVALID, format!("`{name}` did not take the login at {path} ({status})")).help(place)
+        }
+        Failure::NotJson(what) => {
+            Diagnostic::error(codes::NOT_JSON, format!("the login of `{name}` was not answered with JSON ({status}, {what})"))
+                .help(place)
+        }
+        Failure::Unexpected(what) => {
+            Diagnostic::error(codes::UNEXPECTED_ANSWER, format!("`{name}` gave no token: {what}")).help(place)
+        }
+        _ => return None,
+    })
+}
+
 fn unanswered(
     lane: &Lane,
     target: &Target,
@@ -139,15 +195,9 @@ fn unanswered(
             format!("cannot reach {}: {detail}", lane.base_url()),
             "is it running, and is base_url right?".into(),
         ),
-        SendErrorKind::Tls => (
-            codes::TLS,
-            format!("no trusted TLS connection to {host}: {detail}"),
-            if target.ca_file.is_some() {
-                "the certificate is not signed by ca_file nor by an authority that the system trusts".into()
-            } else {
-                "for a private authority, set ca_file; patchbay has no switch to skip verification".into()
-            },
-        ),
+        SendErrorKind::Tls(trouble) => {
+            (codes::TLS, format!("no trusted TLS connection to {host}: {detail}"), tls(trouble, target.ca_file.as_deref()))
+        }
         SendErrorKind::Timeout => (
             codes::TIMEOUT,
             format!("no answer from `{}` within {}s", lane.target, lane.timeout().as_secs_f64()),
@@ -169,4 +219,29 @@ fn unanswered(
     };
     let diagnostic = Diagnostic::error(code, summary).help(help);
     if unknown { diagnostic.note("it may have arrived all the same") } else { diagnostic }
+}
+
+/// The way out of a TLS connection that failed.
+fn tls(trouble: Trouble, ca_file: Option<&str>) -> String {
+    let help = match (trouble, ca_file) {
+        (Trouble::Authority, _) => {
+            "let this authority sign a certificate for the server, and name the authority in ca_file; a certificate that signs itself works there, too, if it was made with `-addext basicConstraints=critical,CA:FALSE`"
+        }
+        (Trouble::Issuer, None) => "for a private authority, set ca_file; patchbay has no switch to skip verification",
+        (Trouble::Issuer, Some(path)) => {
+            return format!(
+                "put the certificate of the authority that signed it into `{path}`; the server itself must send those in between"
+            );
+        }
+        (Trouble::Expired, _) => {
+            "the server needs a new certificate; if that day has not come yet, this machine's clock is wrong"
+        }
+        (Trouble::NotYet, _) => "look at this machine's clock; if it is right, the server needs another certificate",
+        (Trouble::OtherName, _) => "use a name in base_url that the certificate has, or give the server one for this name",
+        (Trouble::Certificate, _) => "the server needs another certificate; patchbay has no switch to skip verification",
+        (Trouble::Ours, _) => "patchbay shows no certificate of its own; reach the API where it does without",
+        (Trouble::NoTls, _) => "if it is, base_url begins with http://; to another machine that needs allow_http = true",
+        (Trouble::Other, _) => "is base_url the API's own address, with nothing in between that speaks TLS instead?",
+    };
+    help.to_owned()
 }

@@ -15,6 +15,8 @@ use crate::io::http::{HttpClient, SendError, SendErrorKind};
 use crate::plan::observed::LiveList;
 use crate::platform::exchange::{self, ApiError, Failure, RequestSpec};
 use crate::platform::model::{Collection, Definition, ErrorClass, Method};
+use crate::platform::object::Object;
+use crate::secret::Redactor;
 
 /// How often and how long a request is repeated.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,7 @@ pub struct Lane {
     sent: Cell<u64>,
     known: Cell<usize>,
     account: Option<Account>,
+    redactor: Redactor,
     clock_ahead: Cell<Option<i64>>,
     lists_started: Cell<u64>,
     lists: tokio::sync::Mutex<BTreeMap<String, (u64, Rc<LiveList>)>>,
@@ -86,6 +89,8 @@ pub struct CallError {
     pub elapsed: Duration,
     /// May the server have done what was asked, all the same?
     pub may_have_happened: bool,
+    /// Was it the login, without which the request itself was never sent?
+    pub is_login: bool,
 }
 
 /// The last failure of a request.
@@ -101,13 +106,13 @@ impl CallError {
     /// Did the API say that it has no such address or method?
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        self.is_not_found() || matches!(&self.cause, CallFailure::Api(e) if e.status == 405)
+        self.is_not_found() || (!self.is_login && matches!(&self.cause, CallFailure::Api(e) if e.status == 405))
     }
 
-    /// Did the API say that there is no such object?
+    /// Did the API say that there is no such object? A login that was not found says nothing about it.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(&self.cause, CallFailure::Api(e) if e.class == Failure::Api(ErrorClass::NotFound))
+        !self.is_login && matches!(&self.cause, CallFailure::Api(e) if e.class == Failure::Api(ErrorClass::NotFound))
     }
 }
 
@@ -134,6 +139,7 @@ impl Lane {
             sent: Cell::new(0),
             known: Cell::new(0),
             account: None,
+            redactor: Redactor::default(),
             clock_ahead: Cell::new(None),
             lists_started: Cell::new(0),
             lists: tokio::sync::Mutex::default(),
@@ -144,6 +150,22 @@ impl Lane {
     #[must_use]
     pub fn with_account(self, account: Account) -> Self {
         Self { account: Some(account), ..self }
+    }
+
+    /// With what knows the secrets: an API may echo what was sent.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
+    }
+
+    /// An object as it may be recorded and shown. A stamp is opaque, so one that holds a known secret does as well as a
+    /// digest.
+    #[must_use]
+    pub fn tame(&self, mut object: Object) -> Object {
+        if let Some(stamp) = object.watermark.as_mut().filter(|stamp| self.redactor.finds(stamp)) {
+            *stamp = crate::state::digest("watermark", stamp);
+        }
+        object
     }
 
     /// By how many seconds our clock is ahead of the server's, as far as its last answer says.
@@ -234,6 +256,7 @@ impl Lane {
                     (CallFailure::Send(error), retry.then_some(None), login)
                 }
             };
+            let is_login = login.is_some();
             let line = login.unwrap_or_else(|| request.line());
             let failed = |cause| CallError {
                 cause,
@@ -241,6 +264,7 @@ impl Lane {
                 attempts: attempt,
                 elapsed: started.elapsed(),
                 may_have_happened,
+                is_login,
             };
             let Some(asked) = retry.filter(|_| attempt <= self.patience.retries) else { return Err(failed(cause)) };
             let pause = asked.unwrap_or_else(|| self.backoff(attempt));
@@ -315,7 +339,7 @@ impl Lane {
         if let Some(theirs) = answer.date {
             self.clock_ahead.set(Some(clock::now().as_second() - theirs.as_second()));
         }
-        match exchange::read(&self.definition, &answer) {
+        match exchange::read(&self.definition, &answer, &|text| self.redactor.scrub(text).into_owned()) {
             Ok(json) => {
                 self.pace.borrow_mut().went_well();
                 Ok(json)

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `lane` | one target's requests: bounded, paced together, repeated where that is safe |
+//! | `delete` | one delete, from intent to tombstone |
 //! | `login` | a token for a user name and a password |
 //! | `reader` | a lane that can only look |
 //! | `refresh` | what a plan needs to see |
@@ -14,6 +15,7 @@
 //! | `event` | what is reported while it works |
 
 pub mod apply;
+mod delete;
 pub mod event;
 pub mod explain;
 pub mod lane;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::event::Report;
 use super::lane::{CallError, CallFailure, Lane};
+use super::reader::unexpected;
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
-use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
+use crate::platform::exchange::{ApiError, Failure, RequestSpec, harmless, json_at};
 use crate::platform::model::{ErrorClass, Test};
 use crate::platform::object::with_id;
 use crate::secret::Redactor;
@@ -24,7 +25,7 @@ pub enum Verdict {
 /// Lets the API test one object. Texts are scrubbed: an upstream error may echo the key that it refused.
 ///
 /// # Errors
-/// No verdict came: the object is gone, the credentials are not accepted, the network failed.
+/// No verdict came: the object is gone, the credentials are not accepted, the network failed, the answer says nothing.
 pub async fn test(
     lane: &Lane,
     verb: &Test,
@@ -41,24 +42,43 @@ pub async fn test(
         idempotent: true,
     };
     let started = clock::instant();
-    let scrubbed = |text: Option<String>| text.map(|text| redactor.scrub(&text).into_owned());
+    let scrub = |text: &str| redactor.scrub(text).into_owned();
     let verdict = match lane.call(&request, report).await {
         Ok(answer) => {
-            let message = verb.message.as_deref().and_then(|path| json_at(&answer, path)?.as_str().map(neutral));
-            let passed = verb.passed.as_deref().is_none_or(|path| json_at(&answer, path) == Some(&true.into()));
-            if passed { Verdict::Passed(scrubbed(message)) } else { Verdict::Failed(scrubbed(message)) }
+            let message =
+                verb.message.as_deref().and_then(|path| json_at(&answer, path)?.as_str().map(|text| harmless(text, &scrub)));
+            match passed(verb, &answer) {
+                Ok(true) => Verdict::Passed(message),
+                Ok(false) => Verdict::Failed(message),
+                Err(why) => {
+                    let error = ApiError { class: Failure::Unexpected(why), status: 200, message, code: None };
+                    return Err(unexpected(error, request.line()));
+                }
+            }
         }
         Err(error) => match refusal(&error) {
-            Some(api) => Verdict::Failed(scrubbed(api.message.clone())),
+            Some(api) => Verdict::Failed(api.message.clone()),
             None => return Err(error),
         },
     };
     Ok((verdict, started.elapsed()))
 }
 
+/// What a successful answer says; an answer that says neither is no verdict, and the error tells what it lacks.
+fn passed(verb: &Test, answer: &serde_json::Value) -> Result<bool, String> {
+    let Some(path) = verb.passed.as_deref() else { return Ok(true) };
+    match json_at(answer, path) {
+        Some(serde_json::Value::Bool(passed)) => Ok(*passed),
+        _ if answer.is_null() => Err("it is empty, or no JSON".to_owned()),
+        _ => Err(format!("it has no `{path}` that is true or false")),
+    }
+}
+
 /// Some APIs report a failed test as a bad request.
 fn refusal(error: &CallError) -> Option<&ApiError> {
     match &error.cause {
+        // A login says nothing about the object.
+        _ if error.is_login => None,
         CallFailure::Api(api) if matches!(api.class, Failure::Api(ErrorClass::Invalid | ErrorClass::Conflict)) => Some(api),
         _ => None,
     }
@@ -73,4 +93,33 @@ pub fn failure(address: &Address, message: Option<&str>) -> Diagnostic {
         None => error,
     };
     error.help("check its credentials and its endpoint; `patchbay test` asks again").about(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::model::{Method, Trust};
+    use serde_json::json;
+
+    #[test]
+    fn only_a_clear_answer_is_a_verdict() {
+        let verb = |passed: Option<&str>| Test {
+            method: Method::Post,
+            path: "/things/{id}/test".to_owned(),
+            passed: passed.map(ToOwned::to_owned),
+            message: None,
+            trust: Trust::Call,
+        };
+        for (answer, verdict) in [
+            (json!({"ok": true}), Some(true)),
+            (json!({"ok": false}), Some(false)),
+            (json!({"ok": "yes"}), None),
+            (json!({}), None),
+            (json!(null), None),
+            (json!([true]), None),
+        ] {
+            assert_eq!(passed(&verb(Some("ok")), &answer).ok(), verdict, "{answer}");
+            assert_eq!(passed(&verb(None), &answer), Ok(true), "{answer}");
+        }
+    }
 }

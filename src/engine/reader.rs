@@ -61,7 +61,8 @@ impl<'l> ReadLane<'l> {
             let request = lister.request();
             let json = self.0.call(&request, report).await?;
             if !lister.take(&json).map_err(|error| unexpected(error, request.line()))? {
-                return Ok(lister.finish());
+                let Listing { objects, complete } = lister.finish();
+                return Ok(Listing { objects: objects.into_iter().map(|o| self.0.tame(o)).collect(), complete });
             }
         }
     }
@@ -73,7 +74,9 @@ impl<'l> ReadLane<'l> {
     pub async fn read(self, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
         let Some(request) = read_request(collection, id) else { return Ok(None) };
         match self.0.call(&request, report).await {
-            Ok(json) => read_answer(collection, id, &json).map(Some).map_err(|error| unexpected(error, request.line())),
+            Ok(json) => read_answer(collection, id, &json)
+                .map(|o| Some(self.0.tame(o)))
+                .map_err(|error| unexpected(error, request.line())),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
@@ -94,5 +97,6 @@ pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
         attempts: 1,
         elapsed: std::time::Duration::ZERO,
         may_have_happened: true,
+        is_login: false,
     }
 }

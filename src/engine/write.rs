@@ -1,11 +1,12 @@
 //! One change, from intent to record.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::apply::Run;
+use super::delete;
 use super::event::Ending;
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, CallFailure, Lane};
@@ -24,13 +25,13 @@ use crate::plan::planner::{Rules, basis, live_object};
 use crate::plan::unit::{Content, units};
 use crate::plan::{body, unit};
 use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
-use crate::platform::model::{Delete, Kind, Semantics};
+use crate::platform::model::Semantics;
 use crate::platform::object::{Object, natural_key, with_id};
-use crate::state::{Entry, Intent, Record, Tombstone};
+use crate::state::{Entry, Intent, Record, TEST, Tombstone};
 use crate::value::Value;
 
 /// How long to wait for a server to show what it has done, look by look.
-const LAG: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1200)];
+pub(super) const LAG: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1200)];
 
 /// Runs one change.
 pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
@@ -38,7 +39,7 @@ pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
         return forget(run, change).await;
     }
     if change.action == Action::Delete {
-        return delete(run, change).await.unwrap_or_else(|ending| *ending);
+        return delete::run(run, change).await.unwrap_or_else(|ending| *ending);
     }
     let Some(step) = Step::new(run, change) else {
         return Ending::Failed(Diagnostic::error(codes::INTERNAL, format!("`{}` has no rules to be applied by", change.address)));
@@ -51,11 +52,7 @@ pub async fn run(run: &Run<'_>, change: &Change) -> Ending {
         _ => Ok(Ending::Skipped("nothing to do".to_owned())),
     };
     match result.unwrap_or_else(|ending| *ending) {
-        Ending::Done { id: Some(id), warnings }
-            if change.action.writes() && step.connection.lifecycle.test == TestAfter::After =>
-        {
-            step.test(id, warnings).await
-        }
+        Ending::Done { id: Some(id), warnings } if step.owes_a_test() => step.test(id, warnings).await,
         ending => ending,
     }
 }
@@ -82,77 +79,8 @@ async fn forget(run: &Run<'_>, change: &Change) -> Ending {
     }
 }
 
-/// Deletes what only the record speaks of.
-async fn delete(run: &Run<'_>, change: &Change) -> Early<Ending> {
-    let world = &run.world;
-    let target = change.address.target();
-    let bug = || {
-        Box::new(Ending::Failed(Diagnostic::error(
-            codes::INTERNAL,
-            format!("`{}` has no rules to be deleted by", change.address),
-        )))
-    };
-    let record = world.state.record(&change.address).ok_or_else(bug)?;
-    let lane = run.lanes.get(target).ok_or_else(bug)?;
-    let settings = world.project.targets.get(target).ok_or_else(bug)?;
-    let kind = lane.definition.kinds.get(&record.kind).ok_or_else(bug)?;
-    delete_object(run, lane, settings, kind, record).await?;
-    Ok(Ending::Done { id: None, warnings: Vec::new() })
-}
-
-/// One delete, from intent to tombstone. An object that is gone already is as good as deleted.
-async fn delete_object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &Kind, record: &Record) -> Early<()> {
-    let Delete::By(verb) = &kind.delete else {
-        return failed(Diagnostic::error(codes::UNDELETABLE, format!("the API cannot delete `{}`", record.address)));
-    };
-    let op = next_op(run);
-    let intent = Intent {
-        op: op.clone(),
-        address: record.address.clone(),
-        verb: "delete".to_owned(),
-        name: record.name.clone(),
-        base: run.world.state.rev(&record.address),
-        run: run.run.to_owned(),
-        at: clock::now_text(),
-        until: Some(deadline(lane)),
-        late: false,
-        fp: BTreeMap::new(),
-        extra: serde_json::Map::new(),
-    };
-    match run.committer.announce(intent.clone()).await {
-        Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed)?,
-        Err(error) => return failed(error.diagnostic()),
-    }
-    let path = with_id(&verb.path, &record.id);
-    let request = RequestSpec { method: verb.method, path, query: Vec::new(), body: None, idempotent: true };
-    if let Err(error) = lane.call(&request, run.report).await
-        && !error.is_not_found()
-    {
-        let void = Entry::Void { op, why: "failed".to_owned() };
-        if let Err(error) = run.committer.commit(vec![void]).await {
-            run.shared.trouble.borrow_mut().push(error.diagnostic());
-        }
-        let subject = record.address.to_string();
-        let diagnostic = explain(lane, target, &error, Purpose::Write(&subject), run.redactor).about(&record.address);
-        return Err(Box::new(if error.may_have_happened { Ending::Unknown(diagnostic) } else { Ending::Failed(diagnostic) }));
-    }
-    let gone = Entry::Tombstone(Tombstone {
-        address: record.address.clone(),
-        id: record.id.clone(),
-        rev: run.world.state.rev(&record.address) + 1,
-        op,
-        at: clock::now_text(),
-        extra: serde_json::Map::new(),
-    });
-    run.committer.commit(vec![gone]).await.map_err(|error| {
-        Box::new(Ending::Unknown(
-            error.diagnostic().note(format!("`{}` is deleted at the API and still in the state", record.address)),
-        ))
-    })
-}
-
 /// Seconds since 1970 after which a request that is sent now is certainly over.
-fn deadline(lane: &Lane) -> i64 {
+pub(super) fn deadline(lane: &Lane) -> i64 {
     clock::now().as_second() + i64::try_from(lane.timeout().as_secs()).unwrap_or(0) + 5
 }
 
@@ -167,16 +95,16 @@ fn tombstone(run: &Run<'_>, record: &Record, why: &str) -> Entry {
     })
 }
 
-fn next_op(run: &Run<'_>) -> String {
+pub(super) fn next_op(run: &Run<'_>) -> String {
     let n = run.shared.next_op.get() + 1;
     run.shared.next_op.set(n);
     format!("{}-{n}", run.run.split('/').next().unwrap_or_default())
 }
 
 /// An early end of a change.
-type Early<T> = Result<T, Box<Ending>>;
+pub(super) type Early<T> = Result<T, Box<Ending>>;
 
-fn failed<T>(diagnostic: Diagnostic) -> Early<T> {
+pub(super) fn failed<T>(diagnostic: Diagnostic) -> Early<T> {
     Err(Box::new(Ending::Failed(diagnostic)))
 }
 
@@ -192,6 +120,8 @@ struct Step<'s, 'r> {
     subject: String,
     /// Revisions that this very change has added: a replacement deletes before it creates.
     added: Cell<u64>,
+    /// What this change recorded last.
+    recorded: RefCell<Option<Record>>,
 }
 
 impl<'s, 'r> Step<'s, 'r> {
@@ -216,7 +146,18 @@ impl<'s, 'r> Step<'s, 'r> {
             run.shared.specs.borrow_mut().insert(connection.address.clone(), Arc::new(connection.clone()));
         }
         let subject = change.address.to_string();
-        Some(Self { run, change, connection, rules, target: rules.target, lane, op: next_op(run), subject, added: Cell::new(0) })
+        Some(Self {
+            run,
+            change,
+            connection,
+            rules,
+            target: rules.target,
+            lane,
+            op: next_op(run),
+            subject,
+            added: Cell::new(0),
+            recorded: RefCell::new(None),
+        })
     }
 
     fn address(&self) -> &crate::address::Address {
@@ -311,7 +252,7 @@ impl<'s, 'r> Step<'s, 'r> {
         self.announce("create").await?;
         let answer = match self.lane.call(&request, self.run.report).await {
             Ok(json) => match Object::from_create(self.rules.collection, verb, &json) {
-                Some(object) => object.as_written(self.rules.kind),
+                Some(object) => self.lane.tame(object).as_written(self.rules.kind),
                 None => self.find_created(&unexpected(no_id(&self.rules.collection.id), request.line())).await?,
             },
             Err(error) if !error.may_have_happened => {
@@ -338,21 +279,21 @@ impl<'s, 'r> Step<'s, 'r> {
         if self.change.basis != Basis::default() && now != self.change.basis {
             return failed(self.stale());
         }
-        delete_object(self.run, self.lane, self.target, self.rules.kind, record).await?;
+        delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
         self.added.set(1);
         self.create().await
     }
 
     /// The answer to a create was lost or unreadable: was it made? The list tells.
     async fn find_created(&self, error: &CallError) -> Early<Object> {
-        let answered = matches!(&error.cause, CallFailure::Api(api) if matches!(api.class, Failure::Api(_)));
+        let answered = !error.is_login && matches!(&error.cause, CallFailure::Api(api) if matches!(api.class, Failure::Api(_)));
         let unknown = |what: String| {
             let mut diagnostic = self.explain(error);
             diagnostic.code = codes::OUTCOME_UNKNOWN;
             diagnostic = diagnostic.note(what).help("`patchbay plan` looks again before anything is created");
             Err(Box::new(Ending::Unknown(diagnostic)))
         };
-        let key = natural_key(self.rules.collection, &self.connection.spec);
+        let key = natural_key(self.rules.collection, self.rules.kind, &self.connection.spec);
         let mut pauses = LAG.into_iter().filter(|_| !answered);
         let (complete, found) = loop {
             let Ok(listing) = ReadLane::of(self.lane).list(self.rules.collection, self.run.report).await else {
@@ -470,7 +411,10 @@ impl<'s, 'r> Step<'s, 'r> {
                 Ok(json) => {
                     let item = json_at(&json, &choice.verb.item);
                     let answer = item.and_then(|json| Object::from_json(self.rules.collection, json));
-                    return Ok((answer.map(|a| a.as_written(self.rules.kind)), choice.verb.semantics != Semantics::Merge));
+                    return Ok((
+                        answer.map(|a| self.lane.tame(a).as_written(self.rules.kind)),
+                        choice.verb.semantics != Semantics::Merge,
+                    ));
                 }
                 // The object was read a moment ago, so what is not found is the verb.
                 Err(error) if choice.verb.may_be_missing && error.is_missing() => last = Some(error),
@@ -572,7 +516,7 @@ impl<'s, 'r> Step<'s, 'r> {
         let world = &self.run.world;
         let announced = world.state.open_intents().find(|i| i.address == *self.address() && i.verb == "create");
         let host = world.hosts.get(self.address().target()).cloned().unwrap_or_default();
-        let (record, findings) = confirm::record(
+        let (mut record, findings) = confirm::record(
             &Written {
                 connection: &self.connection,
                 kind: self.rules.kind,
@@ -592,6 +536,11 @@ impl<'s, 'r> Step<'s, 'r> {
             },
             world.fingerprinter,
         );
+        if self.change.action.writes() && self.connection.lifecycle.test == TestAfter::After && self.rules.kind.test.is_some() {
+            // Before the test, so that a run that dies in between leaves it to the next one.
+            record.extra.insert(TEST.to_owned(), "open".into());
+        }
+        *self.recorded.borrow_mut() = Some(record.clone());
         let mut entries = vec![if self.change.action.writes() {
             Entry::Done { op: self.op.clone(), record: Box::new(record) }
         } else {
@@ -611,12 +560,26 @@ impl<'s, 'r> Step<'s, 'r> {
         Ok(self.ending(id, findings))
     }
 
+    /// Was it written just now, or by a run that did not get to its test, and does the connection ask for one?
+    fn owes_a_test(&self) -> bool {
+        let is_open = |record: &Record| record.extra.contains_key(TEST);
+        self.connection.lifecycle.test == TestAfter::After && self.recorded.borrow().as_ref().is_some_and(is_open)
+    }
+
     /// After a write that asked for it. The write is recorded already; a failed test ends the change as failed all the
     /// same, so that nothing is built upon a connection that does not work.
     async fn test(&self, id: String, mut warnings: Vec<Diagnostic>) -> Ending {
         let Some(verb) = &self.rules.kind.test else { return Ending::Done { id: Some(id), warnings } };
         match probe::test(self.lane, verb, &id, self.run.redactor, self.run.report).await {
-            Ok((Verdict::Passed(_), _)) => {}
+            Ok((Verdict::Passed(_), _)) => {
+                if let Some(mut record) = self.recorded.take() {
+                    record.extra.shift_remove(TEST);
+                    record.rev += 1;
+                    if let Err(error) = self.run.committer.commit(vec![Entry::Record(record)]).await {
+                        self.run.shared.trouble.borrow_mut().push(error.diagnostic());
+                    }
+                }
+            }
             Ok((Verdict::Failed(message), _)) => {
                 let error = probe::failure(self.address(), message.as_deref())
                     .label_opt(self.change.source, "declared here, with `test: after`")
@@ -624,7 +587,8 @@ impl<'s, 'r> Step<'s, 'r> {
                 return Ending::Failed(error);
             }
             Err(error) => {
-                let mut warning = self.explain(&error);
+                let mut warning = explain(self.lane, self.target, &error, Purpose::Test(&self.subject), self.run.redactor)
+                    .about(self.address());
                 warning.severity = crate::diagnostic::Severity::Warning;
                 warnings.push(warning.note("it was written and is recorded; the API could not be asked to test it"));
             }

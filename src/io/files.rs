@@ -61,6 +61,12 @@ pub fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// The path without links and without detours; itself if nothing is there.
+#[must_use]
+pub fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The nearest folder at or above `start` that has a file of this name.
 #[must_use]
 pub fn find_up(start: &Path, name: &str) -> Option<PathBuf> {
@@ -203,18 +209,41 @@ pub fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|data| data.permissions().mode() & 0o777)
 }
 
-/// Would git commit this file? `None` where that cannot be told: no repository, no git, or the file is not there.
+/// What git makes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Git {
+    /// It is in the index, so it is committed, whatever `.gitignore` says.
+    Tracked {
+        /// Does `.gitignore` list it all the same?
+        listed: bool,
+    },
+    /// It is ignored.
+    Ignored,
+    /// The next `git add .` takes it along.
+    Open,
+}
+
+/// What git makes of a file. `None` where that cannot be told: no repository, or no git.
 #[must_use]
-pub fn is_git_ignored(path: &Path) -> Option<bool> {
+pub fn git(path: &Path) -> Option<Git> {
     let (dir, name) = (path.parent()?, path.file_name()?);
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let mut git = std::process::Command::new("git");
-    git.args(["check-ignore", "--quiet", "--"]).arg(name).current_dir(dir);
-    git.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    match git.status().ok()?.code()? {
-        0 => Some(true),
-        1 => Some(false),
-        _ => None,
+    let ask = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.args(args).arg("--").arg(name).current_dir(dir).stdin(std::process::Stdio::null());
+        git.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        git.status().ok()?.code()
+    };
+    // Of a tracked file, git says that it is not ignored; without the index it says what is listed.
+    let listed = match ask(&["check-ignore", "--quiet", "--no-index"])? {
+        0 => true,
+        1 => false,
+        _ => return None,
+    };
+    match (ask(&["ls-files", "--error-unmatch"])?, listed) {
+        (0, listed) => Some(Git::Tracked { listed }),
+        (_, true) => Some(Git::Ignored),
+        (_, false) => Some(Git::Open),
     }
 }
 
@@ -257,6 +286,27 @@ mod tests {
         let binary = dir.path().join("b");
         fs::write(&binary, [0xff, 0xfe]).unwrap();
         assert_eq!(read_text(&binary).unwrap_err().why, "it is not UTF-8 text");
+    }
+
+    #[test]
+    fn git_tracks_what_it_tracks_whatever_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            git.args(args).current_dir(dir.path()).stdout(std::process::Stdio::null());
+            assert!(git.status().unwrap().success(), "{args:?}");
+        };
+        for name in ["tracked", "listed", "ignored", "open"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        let all = || ["tracked", "listed", "ignored", "open"].map(|name| git(&dir.path().join(name)));
+        run(&["init", "--quiet"]);
+        run(&["add", "tracked", "listed"]);
+        fs::write(dir.path().join(".gitignore"), "listed\nignored\n").unwrap();
+        assert_eq!(
+            all(),
+            [Some(Git::Tracked { listed: false }), Some(Git::Tracked { listed: true }), Some(Git::Ignored), Some(Git::Open)]
+        );
     }
 
     #[test]

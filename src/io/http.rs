@@ -12,7 +12,8 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
-use crate::platform::exchange::{RequestSpec, ResponseSpec};
+use super::tls::{self, Trouble};
+use crate::platform::exchange::{RequestSpec, ResponseSpec, climbs, neutral};
 use crate::platform::model::Method;
 use crate::secret::Secret;
 
@@ -63,7 +64,7 @@ pub enum SendErrorKind {
     /// Nothing listens there, or the name does not resolve.
     Connect,
     /// The certificate is not trusted, or the handshake failed.
-    Tls,
+    Tls(Trouble),
     /// No answer in time.
     Timeout,
     /// The connection broke before an answer came.
@@ -122,8 +123,7 @@ impl HttpClient {
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut url = url::Url::parse(&format!("{}{}", self.endpoint.base_url, spec.path))
-            .map_err(|e| unsendable(format!("the URL is malformed: {e}")))?;
+        let mut url = below(&self.endpoint.base_url, &spec.path)?;
         if !spec.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&spec.query);
         }
@@ -135,6 +135,21 @@ impl HttpClient {
         }
         builder.build().map_err(|e| unsendable(e.without_url().to_string()))
     }
+}
+
+/// The URL of a path, which must be below the base URL. Credentials travel with every request, so this is the last wall
+/// before another host, and before other places on the same one, whatever a definition or an id says.
+fn below(base_url: &str, path: &str) -> Result<url::Url, SendError> {
+    let parsed = |text: &str| url::Url::parse(text).map_err(|e| unsendable(format!("the URL is malformed: {e}")));
+    let (base, url) = (parsed(base_url)?, parsed(&format!("{base_url}{path}"))?);
+    let same_place = url.origin() == base.origin() && url.username() == base.username() && url.password() == base.password();
+    let root = base.path().trim_end_matches('/');
+    let inside = url.path().strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let steps = path.split(['?', '#']).next().unwrap_or_default();
+    if !same_place || !inside || climbs(steps) || path.contains(char::is_control) {
+        return Err(unsendable(format!("the path `{}` leads away from the base URL", neutral(path))));
+    }
+    Ok(url)
 }
 
 fn header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), SendError> {
@@ -208,13 +223,13 @@ pub(super) fn explain(error: reqwest::Error) -> SendError {
     let connect = error.is_connect();
     let timeout = error.is_timeout();
     let error = error.without_url();
-    let detail = root_cause(&error);
-    let tls = connect && is_tls(&error);
-    let kind = match (tls, connect, timeout) {
-        (true, ..) => SendErrorKind::Tls,
-        (_, true, _) => SendErrorKind::Connect,
-        (.., true) => SendErrorKind::Timeout,
-        _ => SendErrorKind::Broken,
+    // A server may want our certificate after the handshake; what else is wrong with TLS by then is a broken connection.
+    let tls = tls::find(&error).map(tls::words).filter(|(trouble, _)| connect || *trouble == Trouble::Ours);
+    let (kind, detail) = match tls {
+        Some((trouble, words)) => (SendErrorKind::Tls(trouble), words),
+        None if connect => (SendErrorKind::Connect, root_cause(&error)),
+        None if timeout => (SendErrorKind::Timeout, root_cause(&error)),
+        None => (SendErrorKind::Broken, root_cause(&error)),
     };
     SendError { kind, may_have_arrived: !connect, detail }
 }
@@ -231,14 +246,10 @@ fn root_cause(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    crate::platform::exchange::neutral(&cause.to_string())
-}
-
-/// Is a TLS error anywhere below? An I/O error hides the error that it wraps from `source`, so it is looked into.
-fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<rustls::Error>()
-        || error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
+    match cause.to_string().as_str() {
+        "tls handshake eof" => "it closed the connection where TLS begins; is it http?".to_owned(),
+        other => neutral(other),
+    }
 }
 
 /// `Retry-After` in both its forms.
@@ -254,4 +265,41 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn seconds(duration: Duration) -> String {
     format!("{}s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_stays_below_its_base_url() {
+        for (base, path, expected) in [
+            ("http://127.0.0.1", "/things", Some("http://127.0.0.1/things")),
+            ("https://api.example/api/public", "/things/a%2Fb", Some("https://api.example/api/public/things/a%2Fb")),
+            ("https://api.example/api", "/session?tenant=1", Some("https://api.example/api/session?tenant=1")),
+            ("https://api.example:8443/api", "", Some("https://api.example:8443/api")),
+            ("https://api.example", "//other.example/x", Some("https://api.example//other.example/x")),
+            // Another host, another port.
+            ("http://127.0.0.1", "1:9999/things", None),
+            ("http://127.0.0.1", "@other.example/things", None),
+            ("http://127.0.0.1", ".other.example/things", None),
+            ("http://127.0.0.1:80", "80/things", None),
+            ("http://127.0.0.1", ":81/things", None),
+            ("https://api.example", "nonsense:password@other.example/things", None),
+            // Another place on the same host.
+            ("https://api.example/api", "-admin/things", None),
+            ("https://api.example/api", "/../admin", None),
+            ("https://api.example/api", "/things/%2E%2E", None),
+            ("https://api.example/api", "/things/%2e", None),
+            ("https://api.example/api", "/things/.\t./x", None),
+            ("https://api.example/api", "\\..\\admin", None),
+        ] {
+            let url = below(base, path);
+            assert_eq!(url.as_ref().ok().map(url::Url::as_str), expected, "{base} {path}");
+            assert!(
+                url.is_ok() || url.is_err_and(|e| e.kind == SendErrorKind::Unsendable && !e.may_have_arrived),
+                "{base} {path}"
+            );
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! | `http` | the network |
 //! | `process` | the identity of this and other processes |
 //! | `store` | the state file |
+//! | `tls` | nothing; it says what the network's TLS errors mean |
 
 pub mod clock;
 pub mod env;
@@ -15,3 +16,4 @@ pub mod files;
 pub mod http;
 pub mod process;
 pub mod store;
+pub mod tls;

@@ -83,6 +83,8 @@ pub enum Recorded {
     Other,
     /// The declared value, taken over and never written by patchbay.
     Assumed,
+    /// A fingerprint made with another key: nothing can be said.
+    OtherKey,
 }
 
 impl Recorded {
@@ -95,13 +97,15 @@ impl Recorded {
             Self::AsLive => "as-live",
             Self::Other => "other",
             Self::Assumed => "as-declared-unproved",
+            Self::OtherKey => "other-key",
         }
     }
 }
 
-/// Lays the three sides of an address beside each other. `None` if it is neither declared nor recorded.
+/// Lays the three sides of an address beside each other. `None` if it is neither declared nor recorded. Without the
+/// fingerprint key (`has_key`) fingerprints are made with one that nobody else has, and are not shown.
 #[must_use]
-pub fn beside<'w>(world: &World<'w>, address: &Address) -> Option<Beside<'w>> {
+pub fn beside<'w>(world: &World<'w>, address: &Address, has_key: bool) -> Option<Beside<'w>> {
     let declared = world.desired.connections.iter().find(|c| c.address == *address);
     let record = match declared {
         Some(_) => world.record(address),
@@ -118,7 +122,7 @@ pub fn beside<'w>(world: &World<'w>, address: &Address) -> Option<Beside<'w>> {
     };
     let connection = world.references.fill(declared, rules.kind, known);
     let (live, object) = live_side(world, &connection, rules, record);
-    let rows = rows(world, &connection, rules, record, &live, object.as_ref());
+    let rows = rows(world, &connection, rules, record, &live, object.as_ref(), has_key);
     Some(Beside { address: address.clone(), kind: connection.kind.clone(), source: Some(connection.source), record, live, rows })
 }
 
@@ -154,6 +158,7 @@ fn rows(
     record: Option<&Record>,
     live: &LiveSide,
     object: Option<&Object>,
+    has_key: bool,
 ) -> Vec<Row> {
     let kind = rules.kind;
     let comparison = diff::compare(&Subject {
@@ -168,7 +173,9 @@ fn rows(
         fingerprinter: world.fingerprinter,
         rewrite_secrets: false,
     });
-    let mut findings: Vec<FieldChange> = comparison.fields;
+    // Of what was not read, nothing is concluded.
+    let mut findings: Vec<FieldChange> = if object.is_some() { comparison.fields } else { Vec::new() };
+    let unseen = if *live == LiveSide::None { Side::Absent } else { Side::Unread };
     let mut shown = BTreeSet::new();
     let mut rows = Vec::new();
     for unit in units(kind, &connection.spec) {
@@ -182,13 +189,15 @@ fn rows(
                 let fp = world.fingerprinter.secret(home, &path, secret.expose());
                 let recorded = match record.and_then(|r| r.secrets.get(&path)) {
                     None => Recorded::Nothing,
+                    Some(r) if r.fp.key_id() != fp.key_id() => Recorded::OtherKey,
                     Some(r) if r.fp != fp => Recorded::Other,
                     Some(r) if r.assumed => Recorded::Assumed,
                     Some(_) => Recorded::AsDeclared,
                 };
                 let answered = object.and_then(|o| o.body.at(&unit.path)).is_some_and(|v| !v.is_null());
                 let is_returned = answered && unit.field.reads_as != ReadsAs::Nothing;
-                (Side::Secret(Some(fp)), recorded, if is_returned { Side::Secret(None) } else { Side::Unread })
+                let live = if is_returned { Side::Secret(None) } else { unseen.clone() };
+                (Side::Secret(Some(fp).filter(|_| has_key)), recorded, live)
             }
             content => {
                 let wanted = wanted_digest(&unit);
@@ -209,10 +218,16 @@ fn rows(
                     Content::Pending(what) => Side::Pending((*what).to_owned()),
                     Content::Secret(_) => Side::Secret(None),
                 };
+                let held_secret = record.is_some_and(|r| r.secrets.keys().any(|p| FieldPath::parse(p).starts_with(&unit.path)));
                 let live = match (live_value, object) {
+                    (Some(_), _) if held_secret => Side::Secret(None),
                     (Some((value, _)), _) => shown_live(rules, connection, &unit.path, value),
                     (None, Some(_)) if kind.read_back == crate::platform::model::ReadBack::Full => Side::Absent,
-                    _ => Side::Unread,
+                    _ => unseen.clone(),
+                };
+                let live = match live {
+                    Side::Value(value) => Side::Value(value.veiled(world.redactor)),
+                    other => other,
                 };
                 (declared, recorded, live)
             }
@@ -221,7 +236,11 @@ fn rows(
         let finding = findings.iter().position(|f| f.path == unit.path).map(|at| findings.remove(at));
         rows.push(Row { path: unit.path, declared, recorded, live, same, finding });
     }
-    rows.extend(undeclared(rules, connection, record, object, &shown));
+    let more = undeclared(rules, connection, record, object, &shown).into_iter().map(|row| match row.live {
+        Side::Value(value) => Row { live: Side::Value(value.veiled(world.redactor)), ..row },
+        _ => row,
+    });
+    rows.extend(more);
     rows
 }
 
@@ -289,7 +308,12 @@ fn recorded_only<'w>(world: &World<'w>, record: &'w Record) -> Beside<'w> {
     let rows = paths
         .map(|text| {
             let path = FieldPath::parse(text);
-            let live = body.as_ref().and_then(|body| body.at(&path)).map_or(Side::Unread, |v| Side::Value(v.clone()));
+            let live = match body.as_ref().and_then(|body| body.at(&path)) {
+                // What was written there as a secret is one, whatever the definition says.
+                Some(_) if record.secrets.keys().any(|p| FieldPath::parse(p).starts_with(&path)) => Side::Secret(None),
+                Some(value) => Side::Value(value.veiled(world.redactor)),
+                None => Side::Unread,
+            };
             Row { path, declared: Side::Absent, recorded: Recorded::Other, live, same: false, finding: None }
         })
         .collect();

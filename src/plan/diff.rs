@@ -277,8 +277,14 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 (Some(_), Some((live, live_digest))) => {
                     let same = is_same(unit, Some(&live));
                     // Live content with secrets in it is never shown: a place that held one may have shifted.
+                    let held = held_secrets(s, unit);
                     let holds_secrets = matches!(&unit.content, Content::Plain(_, places) if !places.is_empty());
-                    let before = if holds_secrets { Side::Unread } else { Side::Value(live) };
+                    // What was recorded of it was recorded with the places of its secrets emptied.
+                    let live_digest = match held.is_empty() {
+                        true => live_digest,
+                        false => digest(&path, &compare::normal(unit.field, &emptied(&live, &held))),
+                    };
+                    let before = if holds_secrets || !held.is_empty() { Side::Unread } else { Side::Value(live) };
                     change(before, after, verdict::readable(same, &wanted, &live_digest, record))
                 }
                 (Some(_), None) if s.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value => {
@@ -289,6 +295,13 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
             }
         }
     }
+}
+
+/// The places below a unit that held secrets when it was recorded, also those that the files give otherwise by now: the
+/// API still has what was written there.
+fn held_secrets(s: &Subject<'_>, unit: &Unit<'_>) -> Vec<FieldPath> {
+    let recorded = s.record.map(|record| record.secrets.keys()).into_iter().flatten();
+    recorded.filter_map(|path| FieldPath::parse(path).below(&unit.path)).collect()
 }
 
 fn before(s: &Subject<'_>, unit: &Unit<'_>) -> Side {
@@ -329,13 +342,21 @@ fn constants(s: &Subject<'_>, object: &Object) -> Vec<FieldChange> {
 
 /// A live body reduced to what the wanted spec declares, secrets as words; for the plan's `before`.
 #[must_use]
-pub fn before_view(kind: &Kind, spec: &Value, object: &Object) -> Value {
-    let guarded = guard(kind, Some(spec), &object.body);
+pub fn before_view(kind: &Kind, spec: &Value, object: &Object, record: Option<&Record>) -> Value {
+    let mut guarded = guard(kind, Some(spec), &object.body);
+    // Where a secret was written, the API has it until something else is.
+    let held: Vec<FieldPath> = record.map(|r| r.secrets.keys().map(|path| FieldPath::parse(path)).collect()).unwrap_or_default();
+    for path in &held {
+        if guarded.at(path).is_some_and(|live| live.as_str().is_some()) {
+            guarded.replace(path, Value::String("(secret)".to_owned()));
+        }
+    }
     let (Value::Map(wanted), Value::Map(live)) = (spec, &guarded) else { return Value::Null };
     let names = kind.constants.keys().chain(wanted.keys());
     let view = |name: &String, live: &Value| {
         let structured = kind.fields.get(name).is_some_and(|f| f.merge || f.keyed_by.is_some());
-        let holds_secrets = wanted.get(name).is_some_and(Value::has_secret);
+        let holds_secrets = wanted.get(name).is_some_and(Value::has_secret)
+            || held.iter().any(|path| path.top() == Some(name) && path.steps().len() > 1);
         if holds_secrets && !structured { Value::String("(not shown: it holds secrets)".to_owned()) } else { in_words(live) }
     };
     let kept: Map = names.filter_map(|name| live.get(name).map(|v| (name.clone(), view(name, v)))).collect();

@@ -11,6 +11,7 @@
 //! | `beside` | one connection as it is declared, recorded and live |
 //! | `confirm` | what a read-back proves, and the record after a write |
 //! | `rehearsal` | the story of a connection, played offline for each kind of a definition |
+//! | `leftover` | records that no connection speaks for |
 //! | `guards` | what must hold before the first write |
 //!
 //! Deliberately absent: clocks, I/O, printing.
@@ -20,6 +21,7 @@ pub mod body;
 pub mod confirm;
 pub mod diff;
 pub mod guards;
+mod leftover;
 pub mod model;
 pub mod observed;
 pub mod order;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::desired::Connection;
-use crate::platform::model::Collection;
+use crate::platform::model::{Collection, Kind};
 use crate::platform::object::{Completeness, Listing, Object, natural_key};
 use crate::state::Record;
 
@@ -127,13 +127,13 @@ pub enum Located {
 #[must_use]
 pub fn locate(
     connection: &Connection,
-    collection_name: &str,
+    kind: &Kind,
     collection: &Collection,
     record: Option<&Record>,
     observed: &Observed,
     is_taken: &dyn Fn(&str) -> bool,
 ) -> Located {
-    let target = connection.address.target();
+    let (target, collection_name) = (connection.address.target(), kind.collection.as_str());
     let Some(list) = observed.list(target, collection_name) else { return Located::Uncertain };
     let mut gone = None;
     if let Some(record) = record {
@@ -147,7 +147,7 @@ pub fn locate(
             _ => gone = Some(record.id.clone()),
         }
     }
-    let key = natural_key(collection, &connection.spec);
+    let key = natural_key(collection, kind, &connection.spec);
     let named = key.as_deref().map(|key| list.named(key)).unwrap_or_default();
     let ids: Vec<String> =
         named.iter().map(|n| list.objects[*n].id.clone()).filter(|id| gone.as_ref() != Some(id) && !is_taken(id)).collect();

@@ -6,21 +6,24 @@ use std::sync::Arc;
 
 use super::body;
 use super::diff::{self, Live, Subject};
-use super::model::{Action, Basis, Change, Outline, Plan, PlanTarget, Reason, Refresh, Side};
+use super::leftover;
+use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
 use super::observed::{Detail, LiveList, Located, Observed, locate};
 use super::order::topological;
 use super::select::Selector;
 use super::unit;
 use crate::address::Address;
+use crate::config::connections::TestAfter;
 use crate::config::desired::{Connection, Desired, References};
 use crate::config::project::{Project, Target};
 use crate::config::spec::span_of;
 use crate::config::template::Reference;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::path::FieldPath;
-use crate::platform::model::{Collection, Definition, Delete, DeleteRequest, Kind};
-use crate::platform::object::{Completeness, Object, natural_key, with_id};
-use crate::state::{Fingerprinter, Record, State};
+use crate::platform::model::{Collection, Definition, Delete, Kind};
+use crate::platform::object::{Completeness, Object, natural_key};
+use crate::secret::Redactor;
+use crate::state::{Fingerprinter, Record, State, TEST};
 use crate::value::Value;
 
 /// Everything a plan is made from.
@@ -46,6 +49,8 @@ pub struct World<'w> {
     pub references: &'w References<'w>,
     /// Choices of this run.
     pub options: &'w Options,
+    /// Knows the secrets.
+    pub redactor: &'w Redactor,
 }
 
 /// Choices of one run.
@@ -123,7 +128,7 @@ impl<'w> World<'w> {
         }
         // An owner that left the files gives its object away: that is a renamed key.
         let is_taken = |id: &str| self.other_owner(&connection.address, id).is_some_and(|owner| self.is_declared(owner));
-        locate(connection, &rules.kind.collection, rules.collection, record, self.observed, &is_taken)
+        locate(connection, rules.kind, rules.collection, record, self.observed, &is_taken)
     }
 
     /// The connections that this run is about, in the author's order.
@@ -218,7 +223,8 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
         }
     }
     let given_away: BTreeSet<Address> = changes.iter().filter_map(|c| c.moved_from.clone()).collect();
-    changes.extend(leftovers(world, &given_away, &mut found));
+    changes.extend(leftover::all(world, &given_away, &mut found));
+    found.extend(leftover::interrupted(world));
     let mut names: Vec<&str> = world.project.targets.keys().map(String::as_str).collect();
     names.retain(|name| changes.iter().any(|c| c.address.target() == *name));
     let targets = names
@@ -259,9 +265,8 @@ fn reference_value(
 }
 
 fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &mut Diagnostics) -> Option<Change> {
-    let mut connection = connection;
     let mut record = world.record(&connection.address);
-    let name = unit::display_name(&connection, &rules.collection.natural_key);
+    let name = unit::display_name(&connection, rules.kind, &rules.collection.natural_key);
     let target = &*connection.address.target().to_owned();
     let list = world.observed.list(target, &rules.kind.collection)?;
     let (id, by_name) = match world.locate(&connection, rules, record) {
@@ -295,18 +300,19 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         (Some(_), Some(object)) => Live::Read(object),
         (Some(_), None) => Live::Trusted,
     };
+    // For this plan alone: the record gets what the files say.
+    let mut depends_on = connection.depends_on.clone();
     if id.is_none()
-        && let Some(key) = natural_key(rules.collection, &connection.spec)
+        && let Some(key) = natural_key(rules.collection, rules.kind, &connection.spec)
     {
         // Somebody else's object has the name until it is renamed.
         let owners = list.ids_named(&key).filter_map(|id| world.other_owner(&connection.address, id));
         for owner in owners.cloned().collect::<Vec<_>>() {
-            if !connection.depends_on.contains(&owner) {
-                connection.depends_on.push(owner);
+            if !depends_on.contains(&owner) {
+                depends_on.push(owner);
             }
         }
     }
-    let connection = connection;
     let moved_from = record.map(|r| &r.address).filter(|a| **a != connection.address).cloned();
     let interrupted = world.state.open_intents().any(|i| i.address == connection.address && i.verb == "create" && i.name == name);
     if by_name && !rules.target.adopt && !world.options.adopt_anyway && !interrupted {
@@ -346,7 +352,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         fields: Vec::new(),
         request: None,
         reason: None,
-        depends_on: connection.depends_on.clone(),
+        depends_on,
         source: Some(connection.source),
         basis: object.map(|o| basis(&connection, rules.kind, o)).unwrap_or_default(),
         before: None,
@@ -367,7 +373,15 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         {
             change.action = Action::Move;
         }
-        (Some(_), true) => {}
+        // What outlives its block must be in the record before the block goes.
+        (Some(_), true) => {
+            if let Some(record) = trusted_record
+                && let Some(text) = bookkeeping(&connection, record)
+            {
+                change.action = Action::Move;
+                change.reason = Some(Reason { text, help: String::new() });
+            }
+        }
         (Some(id), false) => match body::choose(rules.kind, &connection, &writes, body) {
             Ok(choice) => {
                 let only_secrets =
@@ -403,11 +417,42 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     }
     if change.action != Action::Unchanged {
         change.after = Some(diff::after_view(&subject, &mut change.sensitive));
-        change.before = object.map(|o| diff::before_view(rules.kind, &connection.spec, o));
+        change.before = object.map(|o| diff::before_view(rules.kind, &connection.spec, o, record));
     }
     change.fields = comparison.fields;
+    veil(world, &mut change);
     change.connection = Some(Arc::new(connection));
     Some(change)
+}
+
+/// Known secrets in what the API shows become words: somebody may have put one where none belongs.
+fn veil(world: &World<'_>, change: &mut Change) {
+    for field in &mut change.fields {
+        if let Side::Value(value) = &mut field.before {
+            *value = value.veiled(world.redactor);
+        }
+        if let Verdict::CannotVerify(Unproved::ModifiedOutside(at)) = &mut field.verdict {
+            *at = world.redactor.scrub(at).into_owned();
+        }
+    }
+    change.before = change.before.as_ref().map(|before| before.veiled(world.redactor));
+}
+
+/// What the record must learn although nothing changes at the API.
+fn bookkeeping(connection: &Connection, record: &Record) -> Option<String> {
+    let mut news = Vec::new();
+    match (connection.lifecycle.prevent_destroy, record.guards.contains("prevent_destroy")) {
+        (true, false) => news.push("it is protected by `prevent_destroy` from now on"),
+        (false, true) => news.push("it is no longer protected by `prevent_destroy`"),
+        _ => {}
+    }
+    if connection.depends_on.iter().collect::<BTreeSet<_>>() != record.depends_on.iter().collect() {
+        news.push("it depends on others than before");
+    }
+    if connection.lifecycle.test == TestAfter::After && record.extra.contains_key(TEST) {
+        news.push("the API's own test was not passed, and is asked for again");
+    }
+    (!news.is_empty()).then(|| format!("in the state alone: {}", news.join(", ")))
 }
 
 /// The object as it was read: in detail, or from the list where the API has no read.
@@ -435,151 +480,6 @@ pub fn basis(connection: &Connection, kind: &Kind, object: &Object) -> Basis {
         Some(watermark) => Basis { watermark: Some(watermark.clone()), digest: None },
         None => Basis { watermark: None, digest: Some(diff::live_digest(connection, kind, object)) },
     }
-}
-
-/// Records that no connection speaks for.
-fn leftovers(world: &World<'_>, given_away: &BTreeSet<Address>, found: &mut Diagnostics) -> Vec<Change> {
-    let declared: BTreeSet<&Address> = world.desired.connections.iter().map(|c| &c.address).collect();
-    let moved: BTreeSet<&Address> = world
-        .desired
-        .moved
-        .iter()
-        .filter(|(_, to)| declared.contains(to) && world.state.record(to).is_none())
-        .map(|(from, _)| from)
-        .collect();
-    world
-        .state
-        .records()
-        .filter(|r| {
-            !declared.contains(&r.address)
-                && !moved.contains(&r.address)
-                && !given_away.contains(&r.address)
-                && world.options.selector.matches(&r.address)
-        })
-        .map(|record| leftover(world, record, found))
-        .collect()
-}
-
-fn leftover(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Change {
-    let target = record.address.target();
-    let definition = world.definitions.get(target);
-    let kind = definition.and_then(|d| d.kinds.get(&record.kind));
-    let list = kind.and_then(|k| world.observed.list(target, &k.collection));
-    let here = world.hosts.get(target) == Some(&record.host);
-    let unlisted = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_none());
-    let read = kind.and_then(|k| world.observed.detail(target, &k.collection, &record.id));
-    // Only a list and, where there is one, a read of its own prove that an object is gone.
-    let gone = here && unlisted && matches!(read, None | Some(Detail::Gone));
-    let delete = kind.and_then(|k| match &k.delete {
-        Delete::By(request) => Some(request),
-        Delete::None => None,
-    });
-    let destroy = world.options.destroy;
-    let prune = destroy || world.project.targets.get(target).is_some_and(|t| t.prune);
-    // Nothing is deleted on a partial list: what is missing from the files may be missing from our sight, too.
-    let listed = list.is_some_and(|list| list.is_complete() && list.object(&record.id).is_some());
-    let guarded = record.guards.contains("prevent_destroy");
-    if let Some(request) = delete
-        && prune
-        && listed
-    {
-        if guarded {
-            found.push(protected(record, destroy));
-        } else {
-            let why = (!destroy).then_some("in no file, and this target has `prune = true`");
-            return deletion(record, request, why);
-        }
-    } else if destroy && !gone {
-        return undeletable(record, delete.is_some(), found);
-    }
-    let can_delete = delete.is_some();
-    let text = if gone {
-        "in the state, in no file, and gone from the API"
-    } else if guarded && can_delete {
-        "in the state and in no file; it stays, since its record says `prevent_destroy`"
-    } else if can_delete && prune {
-        "in the state and in no file; it stays, since the list does not show it for certain"
-    } else if can_delete {
-        "in the state and in no file; it stays, since this target has `prune = false`"
-    } else if kind.is_some() {
-        "in the state and in no file, and the API cannot delete it"
-    } else {
-        "in the state; its target or kind is no longer declared"
-    };
-    Change {
-        action: if gone { Action::Forget } else { Action::Orphan },
-        reason: Some(Reason {
-            text: text.to_owned(),
-            help: if can_delete && !prune {
-                "declare it again, or let patchbay delete it: prune = true in its target"
-            } else {
-                "declare it again, or delete it in the vendor's console: the next apply then forgets it"
-            }
-            .to_owned(),
-        }),
-        ..bare(record)
-    }
-}
-
-/// A change of something that only the record speaks of.
-fn bare(record: &Record) -> Change {
-    Change {
-        address: record.address.clone(),
-        kind: record.kind.clone(),
-        name: record.name.clone(),
-        id: Some(record.id.clone()),
-        action: Action::Unchanged,
-        adopts: false,
-        moved_from: None,
-        fields: Vec::new(),
-        unchanged_fields: 0,
-        request: None,
-        reason: None,
-        depends_on: record.depends_on.iter().cloned().collect(),
-        source: None,
-        basis: Basis::default(),
-        before: None,
-        after: None,
-        sensitive: Vec::new(),
-        connection: None,
-    }
-}
-
-fn deletion(record: &Record, request: &DeleteRequest, why: Option<&str>) -> Change {
-    Change {
-        action: Action::Delete,
-        request: Some(Outline::new(request.method, with_id(&request.path, &record.id), false)),
-        reason: why.map(|text| Reason { text: text.to_owned(), help: String::new() }),
-        ..bare(record)
-    }
-}
-
-/// What a destroy would have to leave behind.
-fn undeletable(record: &Record, has_verb: bool, found: &mut Diagnostics) -> Change {
-    let text = if has_verb { "the list does not show it for certain" } else { "the API has no way to delete it" };
-    let reason =
-        Reason { text: text.to_owned(), help: "delete it in the vendor's console: the next apply then forgets it".to_owned() };
-    found.push(
-        Diagnostic::error(codes::UNDELETABLE, format!("`{}` cannot be deleted: {text}", record.address))
-            .help("delete it in the vendor's console; --skip-blocked deletes the rest")
-            .about(&record.address),
-    );
-    Change { action: Action::Blocked, reason: Some(reason), ..bare(record) }
-}
-
-fn protected(record: &Record, destroy: bool) -> Diagnostic {
-    let (and, way_out) = if destroy {
-        ("", "to let it go, declare it without prevent_destroy and apply; or leave it out: --exclude")
-    } else {
-        (
-            " and is in no file any more",
-            "declare it again; to let it go, declare it without prevent_destroy, apply, and then remove it",
-        )
-    };
-    Diagnostic::error(codes::PREVENT_DESTROY, format!("`{}` is protected by `prevent_destroy`{and}", record.address))
-        .note("the protection is kept in the state, so removing the block does not remove it")
-        .help(way_out)
-        .about(&record.address)
 }
 
 fn blocked(kind: &Kind, connection: &Connection, uncovered: &body::Uncovered) -> Reason {

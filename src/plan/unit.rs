@@ -209,11 +209,11 @@ fn guard_field(field: Option<&Field>, item_key: Option<&str>, wanted: Option<&Va
 
 /// The natural key of a connection as people read it.
 #[must_use]
-pub fn display_name(connection: &Connection, natural_key: &[String]) -> String {
+pub fn display_name(connection: &Connection, kind: &Kind, natural_key: &[String]) -> String {
     let part = |path: &String| match connection.spec.at(&FieldPath::parse(path)) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Secret(_)) => "(secret)".to_owned(),
-        _ => connection.address.key().to_owned(),
+        _ => kind.constants.get(path).and_then(|c| c.as_str()).unwrap_or(connection.address.key()).to_owned(),
     };
     natural_key.iter().map(part).collect::<Vec<_>>().join(" / ")
 }

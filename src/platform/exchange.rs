@@ -94,9 +94,15 @@ pub enum Failure {
 
 /// Reads an answer: the JSON of a success, or what the failure means. An empty success is `null`.
 ///
+/// What the API says in a failure is told in its own words, so it goes through `scrub` first: it may echo what was sent.
+///
 /// # Errors
 /// Every answer that is no success under the definition's rules.
-pub fn read(definition: &Definition, answer: &ResponseSpec) -> Result<serde_json::Value, ApiError> {
+pub fn read(
+    definition: &Definition,
+    answer: &ResponseSpec,
+    scrub: &dyn Fn(&str) -> String,
+) -> Result<serde_json::Value, ApiError> {
     let parsed: Option<serde_json::Value> = if answer.body.iter().all(u8::is_ascii_whitespace) {
         Some(serde_json::Value::Null)
     } else {
@@ -110,7 +116,7 @@ pub fn read(definition: &Definition, answer: &ResponseSpec) -> Result<serde_json
                 serde_json::Value::Number(number) => number.to_string(),
                 _ => return None,
             };
-            (!text.is_empty()).then(|| neutral(&text))
+            (!text.is_empty()).then(|| harmless(&text, scrub))
         })
     };
     let message = found(&definition.errors.message);
@@ -118,12 +124,12 @@ pub fn read(definition: &Definition, answer: &ResponseSpec) -> Result<serde_json
     let error = |class: Failure, message: Option<String>| ApiError { class, status: answer.status, message, code: code.clone() };
 
     if let Some(class) = by_rules(definition, answer.status, message.as_deref(), code.as_deref()) {
-        return Err(error(Failure::Api(class), message.or_else(|| text_of(answer))));
+        return Err(error(Failure::Api(class), message.or_else(|| text_of(answer, scrub))));
     }
     match answer.status {
         200..=299 => {}
         300..=399 => {
-            let to = answer.location.clone().map_or_else(|| "no address given".to_owned(), |l| neutral(&l));
+            let to = answer.location.clone().map_or_else(|| "no address given".to_owned(), |l| harmless(&l, scrub));
             return Err(error(Failure::Redirect(to), message));
         }
         status => {
@@ -136,11 +142,13 @@ pub fn read(definition: &Definition, answer: &ResponseSpec) -> Result<serde_json
                 408 | 425 | 500..=599 => ErrorClass::Transient,
                 _ => ErrorClass::Invalid,
             };
-            return Err(error(Failure::Api(class), message.or_else(|| text_of(answer))));
+            return Err(error(Failure::Api(class), message.or_else(|| text_of(answer, scrub))));
         }
     }
     let Some(body) = parsed else {
-        let start = neutral(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(80)]));
+        // Scrubbed before it is cut: half a secret is a secret.
+        let text = harmless(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(64 << 10)]), scrub);
+        let start: String = text.chars().take(80).collect();
         let kind = answer.content_type.as_deref().map(neutral).unwrap_or_else(|| "no content type".into());
         return Err(error(Failure::NotJson(format!("{kind}, starts with {start:?}")), None));
     };
@@ -165,9 +173,9 @@ fn by_rules(definition: &Definition, status: u16, message: Option<&str>, code: O
 }
 
 /// A failure without JSON still says something, unless it is a page.
-fn text_of(answer: &ResponseSpec) -> Option<String> {
+fn text_of(answer: &ResponseSpec, scrub: &dyn Fn(&str) -> String) -> Option<String> {
     let text = std::str::from_utf8(&answer.body).ok()?.trim();
-    (!text.is_empty() && !text.starts_with('<')).then(|| neutral(text))
+    (!text.is_empty() && !text.starts_with('<')).then(|| harmless(text, scrub))
 }
 
 /// The JSON value at a path such as `errors[0].msg`; the empty path is the whole.
@@ -178,6 +186,27 @@ pub fn json_at<'j>(json: &'j serde_json::Value, path: &str) -> Option<&'j serde_
         crate::path::Step::Index(index) => value.get(index),
         crate::path::Step::Item { .. } => None,
     })
+}
+
+/// Remote text without known secrets, and made harmless for terminals and logs. In this order: what is cut or broken by
+/// a control character would not be found any more.
+#[must_use]
+pub fn harmless(text: &str, scrub: &dyn Fn(&str) -> String) -> String {
+    let joined: String = text.chars().filter(|c| !is_unsafe(*c)).collect();
+    let scrubbed = scrub(&joined);
+    neutral(if scrubbed == joined { text } else { &scrubbed })
+}
+
+/// Could this character drive a terminal or turn a line around?
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Does a path have `.` or `..` for a step, also percent-encoded? No URL keeps such a step: it climbs instead.
+#[must_use]
+pub fn climbs(path: &str) -> bool {
+    path.split(['/', '\\']).any(|step| matches!(step.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
 }
 
 /// Remote text made harmless for terminals and logs: one line, no control characters, at most 300 characters.
@@ -191,7 +220,7 @@ pub fn neutral(text: &str) -> String {
         }
         clean.push(match c {
             '\n' | '\r' | '\t' => ' ',
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '\u{fffd}',
+            c if is_unsafe(c) => '\u{fffd}',
             c => c,
         });
     }
@@ -237,7 +266,11 @@ mod tests {
             (503, C::Transient),
             (418, C::Invalid),
         ] {
-            assert_eq!(read(&koreai(), &answer(status, "{}")).unwrap_err().class, Failure::Api(class), "{status}");
+            assert_eq!(
+                read(&koreai(), &answer(status, "{}"), &str::to_owned).unwrap_err().class,
+                Failure::Api(class),
+                "{status}"
+            );
         }
     }
 
@@ -252,17 +285,20 @@ mod tests {
             ("<html>oops</html>", None),
             ("", None),
         ] {
-            assert_eq!(read(&koreai(), &answer(400, body)).unwrap_err().message.as_deref(), message, "{body}");
+            assert_eq!(read(&koreai(), &answer(400, body), &str::to_owned).unwrap_err().message.as_deref(), message, "{body}");
         }
     }
 
     #[test]
     fn a_page_under_200_is_not_json_and_a_redirect_is_not_followed() {
-        let page = read(&koreai(), &answer(200, "<!doctype html><title>Sign in</title>")).unwrap_err();
+        let page = read(&koreai(), &answer(200, "<!doctype html><title>Sign in</title>"), &str::to_owned).unwrap_err();
         assert_eq!(page.class, Failure::NotJson("text/html, starts with \"<!doctype html><title>Sign in</title>\"".into()));
         let mut moved = answer(302, "");
         moved.location = Some("https://login.example/".into());
-        assert_eq!(read(&koreai(), &moved).unwrap_err().class, Failure::Redirect("https://login.example/".into()));
+        assert_eq!(
+            read(&koreai(), &moved, &str::to_owned).unwrap_err().class,
+            Failure::Redirect("https://login.example/".into())
+        );
     }
 
     #[test]
@@ -275,7 +311,7 @@ mod tests {
             class: ErrorClass::Invalid,
         }];
         definition.errors.failed_when = Some(super::super::model::FailedWhen { field: "success".into(), is: false.into() });
-        let class = |status, body| read(&definition, &answer(status, body)).map_err(|e| e.class);
+        let class = |status, body| read(&definition, &answer(status, body), &str::to_owned).map_err(|e| e.class);
         assert_eq!(class(500, r#"{"error":"Failed to save provider"}"#), Err(Failure::Api(ErrorClass::Invalid)));
         assert_eq!(class(500, r#"{"error":"other"}"#), Err(Failure::Api(ErrorClass::Transient)));
         assert_eq!(class(200, r#"{"success":false,"message":"no"}"#), Err(Failure::Api(ErrorClass::Invalid)));
@@ -286,6 +322,32 @@ mod tests {
     fn remote_text_cannot_drive_the_terminal() {
         assert_eq!(neutral("a\x1b[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb c\u{fffd}d");
         assert_eq!(neutral(&"x".repeat(400)).chars().count(), 301);
+    }
+
+    #[test]
+    fn what_is_echoed_is_scrubbed_before_it_is_cut() {
+        let secret = format!("tok-{}", "x".repeat(430));
+        let scrub = |text: &str| text.replace(&secret, "(redacted)");
+        let said = |body: &str| read(&koreai(), &answer(401, body), &scrub).unwrap_err().message.unwrap();
+        assert_eq!(said(&format!(r#"{{"error":"bad token: {secret}"}}"#)), "bad token: (redacted)");
+        let broken = format!("{}\u{1}{}", &secret[..20], &secret[20..]);
+        assert_eq!(said(&serde_json::json!({ "error": broken }).to_string()), "(redacted)");
+        assert_eq!(said(&format!("plain {secret}")), "plain (redacted)");
+        let page = read(&koreai(), &answer(200, &format!("{}{secret}", "y".repeat(60))), &scrub).unwrap_err();
+        assert!(
+            matches!(&page.class, Failure::NotJson(text) if text.contains("(redacted)") && !text.contains("tok-")),
+            "{page:?}"
+        );
+    }
+
+    #[test]
+    fn steps_of_dots_climb() {
+        for path in ["/..", "/a/../b", "/a/.", "/%2E%2e/a", "/a/.%2e", "/a\\..\\b"] {
+            assert!(climbs(path), "{path}");
+        }
+        for path in ["/a", "/a/...", "/a.b/..c", "/v1.0/things/a..b", "/"] {
+            assert!(!climbs(path), "{path}");
+        }
     }
 
     #[test]

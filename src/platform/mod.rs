@@ -3,6 +3,7 @@
 //! Sans-I/O: requests and answers are values. Nothing here sends, waits or knows the time.
 
 pub mod builtin;
+mod check;
 pub mod compare;
 pub mod exchange;
 pub mod export;

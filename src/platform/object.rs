@@ -65,21 +65,22 @@ impl Object {
     /// The natural key, or `None` if one of its parts is missing.
     #[must_use]
     pub fn natural_key(&self, collection: &Collection) -> Option<Vec<String>> {
-        natural_key(collection, &self.body)
+        key_of(collection, |path| self.body.at(&FieldPath::parse(path))?.expose_str())
     }
 }
 
-/// The natural key of a body or a spec.
+/// The natural key of a spec. What its kind fixes is a part of it, though no spec says it.
 #[must_use]
-pub fn natural_key(collection: &Collection, body: &Value) -> Option<Vec<String>> {
-    collection
-        .natural_key
-        .iter()
-        .map(|path| {
-            let part = body.at(&FieldPath::parse(path))?.expose_str()?;
-            Some(if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() })
-        })
-        .collect()
+pub fn natural_key(collection: &Collection, kind: &Kind, spec: &Value) -> Option<Vec<String>> {
+    key_of(collection, |path| match spec.at(&FieldPath::parse(path)) {
+        Some(value) => value.expose_str(),
+        None => kind.constants.get(path)?.as_str(),
+    })
+}
+
+fn key_of<'v>(collection: &Collection, part: impl Fn(&str) -> Option<&'v str>) -> Option<Vec<String>> {
+    let folded = |part: &str| if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() };
+    collection.natural_key.iter().map(|path| part(path).map(folded)).collect()
 }
 
 fn scalar(json: &serde_json::Value) -> Option<String> {
@@ -432,6 +433,25 @@ mod tests {
             read_answer(&c, "t", &json!({"thing": {"id": "t", "name": "x"}})).unwrap().natural_key(&c),
             Some(vec!["x".to_owned()])
         );
+    }
+
+    #[test]
+    fn what_a_kind_fixes_is_a_part_of_the_natural_key() {
+        let mut collection = collection(&json!({"style": "none"}), false);
+        collection.natural_key = vec!["sort".to_owned(), "name".to_owned()];
+        let kind: Kind = serde_json::from_value(json!({
+            "title": "T", "collection": "things", "constants": {"sort": "small"}, "fields": {"name": {"required": true}},
+            "create": {"method": "POST", "path": "/things"}, "delete": "none"
+        }))
+        .unwrap();
+        let spec = Value::from(json!({"name": "x"}));
+        let live = Object::from_json(&collection, &json!({"id": "t", "sort": "small", "name": "x"})).unwrap();
+        assert_eq!(natural_key(&collection, &kind, &spec), Some(vec!["small".to_owned(), "x".to_owned()]));
+        assert_eq!(natural_key(&collection, &kind, &spec), live.natural_key(&collection));
+        // A live object that does not show it has no natural key: it may be of another kind.
+        let live = Object::from_json(&collection, &json!({"id": "t", "name": "x"})).unwrap();
+        assert_eq!(live.natural_key(&collection), None);
+        assert_eq!(natural_key(&collection, &kind, &Value::from(json!({}))), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::path::FieldPath;
 use crate::source::{FileId, Span};
 use crate::suggest;
 
-use super::model::{Covers, Definition, Delete, Field, FieldType, Kind, SecretRule, Semantics, Update};
+use super::check::check;
+use super::model::{Definition, Field, Kind, SecretRule};
 
 /// The version of the language that this program speaks.
 pub const LANGUAGE: u32 = 1;
@@ -74,125 +75,6 @@ pub fn locate(root: &Node, path: &str, unknown: Option<&str>) -> Span {
         node = next;
     }
     unknown.and_then(|key| node.entry(key)).map_or(span, |e| e.key_span)
-}
-
-/// Everything that the shape alone cannot say.
-fn check(definition: &Definition, root: &Node) -> Diagnostics {
-    let mut found = Diagnostics::new();
-    let mut wrong = |path: &str, what: String, help: &str| {
-        found.push(
-            Diagnostic::error(codes::BAD_DEFINITION, what)
-                .label(locate(root, path, None), format!("at `{path}`"))
-                .help_opt((!help.is_empty()).then(|| help.to_owned())),
-        );
-    };
-    if definition.language != LANGUAGE {
-        wrong("language", format!("this patchbay speaks definition language {LANGUAGE}, not {}", definition.language), "");
-    }
-    if definition.auth.is_empty() {
-        wrong(
-            "auth",
-            "a platform needs at least one way to authenticate".into(),
-            "auth: { token: { header: Authorization, prefix: \"Bearer \" } }",
-        );
-    }
-    for (name, collection) in &definition.collections {
-        if collection.natural_key.is_empty() {
-            wrong(
-                &format!("collections.{name}.natural_key"),
-                format!("the collection `{name}` needs a natural key"),
-                "without one, an interrupted create could not be found again",
-            );
-        }
-        if let Some(read) = &collection.read
-            && !read.path.contains("{id}")
-        {
-            wrong(&format!("collections.{name}.read.path"), "the path of a read must contain `{id}`".into(), "");
-        }
-    }
-    for (name, kind) in &definition.kinds {
-        let at = format!("kinds.{name}");
-        let Some(collection) = definition.collections.get(&kind.collection) else {
-            let known: Vec<&str> = definition.collections.keys().map(String::as_str).collect();
-            wrong(
-                &format!("{at}.collection"),
-                format!("the kind `{name}` names an unknown collection `{}`", kind.collection),
-                &suggest::help(&kind.collection, &known).unwrap_or_default(),
-            );
-            continue;
-        };
-        for key in &collection.natural_key {
-            if field_at(kind, &FieldPath::parse(key)).is_none() && !kind.constants.contains_key(key) {
-                wrong(&format!("{at}.fields"), format!("the kind `{name}` lacks the natural key's field `{key}`"), "");
-            }
-        }
-        for key in kind.constants.keys() {
-            if kind.fields.contains_key(key) {
-                wrong(
-                    &format!("{at}.constants.{key}"),
-                    format!("`{key}` is both a constant and a field of the kind `{name}`"),
-                    "",
-                );
-            }
-        }
-        check_fields(&kind.fields, &format!("{at}.fields"), &mut wrong);
-        if let Some(test) = &kind.test
-            && !test.path.contains("{id}")
-        {
-            wrong(&format!("{at}.test.path"), "the path of a test must contain `{id}`".into(), "");
-        }
-        if let Delete::By(request) = &kind.delete
-            && !request.path.contains("{id}")
-        {
-            wrong(&format!("{at}.delete.path"), "the path of a delete must contain `{id}`".into(), "");
-        }
-        for (n, verb) in kind.update.iter().enumerate() {
-            check_update(kind, verb, &format!("{at}.update[{n}]"), &mut wrong);
-        }
-    }
-    found
-}
-
-fn check_fields(fields: &indexmap::IndexMap<String, Field>, at: &str, wrong: &mut dyn FnMut(&str, String, &str)) {
-    for (name, field) in fields {
-        let at = format!("{at}.{name}");
-        if !field.fields.is_empty() && field.kind != FieldType::Object {
-            wrong(&at, format!("`{name}` has fields of its own, so its type must be object"), "");
-        }
-        if field.keyed_by.is_some() && field.kind != FieldType::List {
-            wrong(&at, format!("`{name}` is keyed, so its type must be list"), "");
-        }
-        match &field.keyed_by {
-            Some(key) if !field.item.contains_key(key) => {
-                wrong(&at, format!("the items of `{name}` have no field `{key}`, which is to tell them apart"), "");
-            }
-            None if !field.item.is_empty() => wrong(&at, format!("`{name}` has item fields but no `keyed_by`"), ""),
-            _ => {}
-        }
-        for word in field.equals.keys() {
-            if !field.accepted.is_empty() && !field.accepted.contains(word) {
-                wrong(&at, format!("`equals` of `{name}` speaks of `{word}`, which is not in its enum"), "");
-            }
-        }
-        check_fields(&field.fields, &format!("{at}.fields"), wrong);
-        check_fields(&field.item, &format!("{at}.item"), wrong);
-    }
-}
-
-fn check_update(kind: &Kind, verb: &Update, at: &str, wrong: &mut dyn FnMut(&str, String, &str)) {
-    if !verb.path.contains("{id}") && verb.semantics != Semantics::Upsert {
-        wrong(&format!("{at}.path"), "the path of an update must contain `{id}`".into(), "");
-    }
-    let mut paths: Vec<(&str, String)> = verb.except.iter().map(|t| (t.field.as_str(), format!("{at}.except"))).collect();
-    paths.extend(verb.writes_as.keys().map(|path| (path.as_str(), format!("{at}.writes_as"))));
-    if let Covers::Fields(fields) = &verb.covers {
-        paths.extend(fields.iter().map(|f| (f.as_str(), format!("{at}.covers"))));
-    }
-    for (path, at) in paths {
-        if field_at(kind, &FieldPath::parse(path)).is_none() {
-            wrong(&at, format!("there is no field `{path}` in this kind"), "");
-        }
-    }
 }
 
 /// The field rules that hold at a path of keys. `None` where the definition knows nothing, which inside free content

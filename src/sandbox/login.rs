@@ -1,8 +1,8 @@
 //! Session tokens of the gateway: what `POST /api/auth/login` gives and what becomes of it.
 //!
 //! No page of the vendor says where a session token comes from, so this is the usual form and no more: a user name and
-//! a password in, a token out. Any pair is accepted. Unless the quirk `gateway_token_uses` asks for it, any token is
-//! accepted, too, as everywhere in the sandbox.
+//! a password in, a token out. Any pair is accepted, unless the server has a key: then that is the only password. Unless
+//! the quirk `gateway_token_uses` asks for it, any token is accepted, too, as everywhere in a sandbox without a key.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,8 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Answers a login.
-    pub(super) fn open(&mut self, quirks: &Quirks, request: &Request) -> Reply {
+    /// Answers a login. `key` is the only password that is accepted; any is, without one.
+    pub(super) fn open(&mut self, quirks: &Quirks, key: Option<&str>, request: &Request) -> Reply {
         let refused = |status: u16, why: &str| Reply::json(status, &json!({ "error": why }));
         let body = match request.object() {
             Ok(body) => body,
@@ -37,7 +37,7 @@ impl Sessions {
         if user.is_empty() || password.is_empty() {
             return refused(400, "username and password are required");
         }
-        if password.contains("invalid") {
+        if password.contains("invalid") || key.is_some_and(|key| password != key) {
             return refused(401, "Invalid username or password");
         }
         self.given += 1;
@@ -79,7 +79,7 @@ mod tests {
     fn a_token_holds_as_long_as_the_quirk_says() {
         let quirks = Quirks { gateway_token_uses: Some(1), ..Quirks::default() };
         let mut sessions = Sessions::default();
-        let reply = sessions.open(&quirks, &request(&json!({"username": "ada", "password": "p"}), None));
+        let reply = sessions.open(&quirks, None, &request(&json!({"username": "ada", "password": "p"}), None));
         let token = reply.value()["token"].as_str().unwrap().to_owned();
         for (token, expected) in [(token.as_str(), true), (token.as_str(), false), ("another", false)] {
             let mut request = request(&Value::Null, Some(token));
@@ -100,7 +100,16 @@ mod tests {
             (json!([]), 400),
             (json!({"username": "ada", "password": "invalid"}), 401),
         ] {
-            assert_eq!(sessions.open(&Quirks::default(), &request(&body, None)).status, status, "{body}");
+            assert_eq!(sessions.open(&Quirks::default(), None, &request(&body, None)).status, status, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_only_password() {
+        let mut sessions = Sessions::default();
+        for (password, status) in [("the-key", 200), ("another", 401), ("the-key ", 401)] {
+            let body = json!({"username": "ada", "password": password});
+            assert_eq!(sessions.open(&Quirks::default(), Some("the-key"), &request(&body, None)).status, status, "{password}");
         }
     }
 }

@@ -99,7 +99,7 @@ pub struct Counters {
 /// What all connections share.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// The only credential that is accepted; any is, without one.
+    /// The only credential that is accepted, as a key, a token or a password; any is, without one.
     api_key: Option<String>,
     sockets: AtomicU64,
     requests: AtomicU64,
@@ -172,7 +172,9 @@ impl Shared {
         let below_base = platform.and_then(|platform| request.path.strip_prefix(platform.base())).unwrap_or(&request.path);
         let struck = strike(&mut state.faults, &request.method, [below_base, &request.path]);
         let mut handle = || match platform {
-            None if request.path == login::PATH && request.method == "POST" => state.sessions.open(&state.quirks, &request),
+            None if request.path == login::PATH && request.method == "POST" => {
+                state.sessions.open(&state.quirks, self.api_key.as_deref(), &request)
+            }
             Some(platform) => platform.handle(&mut state.store, &state.quirks, &now, &request),
             None => nowhere(),
         };

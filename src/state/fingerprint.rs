@@ -97,6 +97,13 @@ impl Key {
         (text.chars().count() >= 32).then(|| Self::new(blake3::derive_key(KEY_TEXT, text.as_bytes())))
     }
 
+    /// Eight hex digits that tell keys apart, and nothing about them.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let id = blake3::Hash::from(blake3::derive_key(KEY_ID, self.0.as_slice())).to_hex();
+        id.as_str().chars().take(8).collect()
+    }
+
     /// 64 hex digits, for the key file.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
@@ -131,16 +138,15 @@ impl Fingerprinter {
     #[must_use]
     pub fn new(key: &Key, lineage: &str) -> Self {
         let derived = |context: &str| blake3::derive_key(context, key.0.as_slice());
-        let key_id = blake3::Hash::from(derived(KEY_ID)).to_hex();
         Self {
             secret: Zeroizing::new(derived(SECRET)),
             mask: Zeroizing::new(derived(MASK)),
-            key_id: key_id.as_str().chars().take(8).collect(),
+            key_id: key.id(),
             lineage: lineage.to_owned(),
         }
     }
 
-    /// Eight hex digits that tell keys apart.
+    /// As [`Key::id`].
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id

@@ -18,6 +18,7 @@
 //! | `check` | everything that a file says, whatever is wrong with it, and what can be kept of it |
 //! | `history` | what the lines that are still there tell of earlier runs |
 //! | `revise` | what is written when a record is forgotten, or gets another address, by hand |
+//! | `rekey` | what is written when fingerprints get another key |
 //! | `error` | what to tell people |
 //!
 //! Deliberately absent: files, clocks, randomness. Times are texts that the caller wrote, keys and operation names are
@@ -31,6 +32,7 @@ mod fingerprint;
 mod history;
 mod line;
 mod record;
+mod rekey;
 mod revise;
 mod scan;
 mod view;
@@ -42,8 +44,9 @@ pub use error::{StateError, StateWarning};
 pub use fingerprint::{Fingerprint, Fingerprinter, Key, digest};
 pub use history::{Event, What, history};
 pub use line::LineError;
-pub use record::{Record, SecretRecord};
-pub use revise::{Stamp, carry, forget, relocate};
+pub use record::{Record, SecretRecord, TEST};
+pub use rekey::{Left, Rekeyed, Rotation, Stays, rekey};
+pub use revise::{Destination, Stamp, carry, forget, relocate};
 pub use scan::{Found, Scanner};
 pub use view::State;
 

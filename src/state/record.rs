@@ -22,6 +22,9 @@ use super::fingerprint::Fingerprint;
 use super::line::{Reader, texts};
 use crate::address::Address;
 
+/// The key in [`Record::extra`] that says, with `open`, that the API's own test is still owed after a write.
+pub const TEST: &str = "test";
+
 /// What is known of one secret of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretRecord {

@@ -25,7 +25,7 @@ pub struct Stamp<'s> {
 }
 
 impl Stamp<'_> {
-    fn op(&self, n: u64) -> String {
+    pub(super) fn op(&self, n: u64) -> String {
         format!("{}-{n}", self.run.split('/').next().unwrap_or_default())
     }
 
@@ -77,9 +77,20 @@ pub fn relocate(
     entries
 }
 
-/// The fingerprints of a record that goes to another address. Fingerprints are bound to their address, so one is made
-/// anew where the value is known: `values` has candidates for each path, and the old fingerprint tells which of them
-/// was recorded. Where none fits, nothing is claimed about the secret any more: under the new address the old
+/// What fingerprints are bound to: the key that makes them, an address and, for some, an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'d> {
+    /// Has the key.
+    pub printer: &'d Fingerprinter,
+    /// The address of the record.
+    pub address: &'d Address,
+    /// Its operation.
+    pub op: &'d str,
+}
+
+/// The fingerprints of a record that goes to another address, or gets another key. Fingerprints are bound to both, so
+/// one is made anew where the value is known: `values` has candidates for each path, and the old fingerprint, made by
+/// `printer`, tells which of them was recorded. Where none fits, there is no new one: under another address the old
 /// fingerprint would show as *changed*, and nobody knows that it is.
 ///
 /// What the API showed in a secret's place is known to the old fingerprint only, so it stays behind in any case.
@@ -88,17 +99,16 @@ pub fn carry(
     printer: &Fingerprinter,
     values: &BTreeMap<String, Vec<Secret>>,
     record: &Record,
-    to: &Address,
-    op: &str,
+    to: &Destination<'_>,
 ) -> BTreeMap<String, SecretRecord> {
     let from = &record.address;
     let made = |path: &str, secret: &SecretRecord| {
         let fits = |value: &&Secret| printer.secret(from, path, value.expose()) == secret.fp;
         let fp = match values.get(path).into_iter().flatten().find(fits) {
-            Some(value) => printer.secret(to, path, value.expose()),
+            Some(value) => to.printer.secret(to.address, path, value.expose()),
             // A write whose outcome is unknown left a fingerprint of its operation, which no value has: the next plan
             // is to write it again, and so it stays.
-            None if printer.mask(from, path, &record.op) == secret.fp => printer.mask(to, path, op),
+            None if printer.mask(from, path, &record.op) == secret.fp => to.printer.mask(to.address, path, to.op),
             None => return None,
         };
         Some(SecretRecord { fp, assumed: secret.assumed, mask: None, mask_at: None })
@@ -182,13 +192,14 @@ mod tests {
                 .into_iter()
                 .map(|(path, values)| (path.to_owned(), values.into_iter().map(Secret::new).collect()))
                 .collect();
-        let carried = carry(&printer, &values, &old, &to, "R-1");
+        let destination = Destination { printer: &printer, address: &to, op: "R-1" };
+        let carried = carry(&printer, &values, &old, &destination);
         assert_eq!(carried.keys().map(String::as_str).collect::<Vec<_>>(), ["adopted", "doubt", "known"]);
         assert_eq!(carried["known"].fp, printer.secret(&to, "known", "sk-1"));
         assert_eq!(carried["doubt"].fp, printer.mask(&to, "doubt", "R-1"));
         assert!(carried["adopted"].assumed && !carried["known"].assumed);
         assert!(carried.values().all(|secret| secret.mask.is_none()));
         let stranger = Fingerprinter::new(&Key::new([8; 32]), "L");
-        assert_eq!(carry(&stranger, &values, &old, &to, "R-1"), BTreeMap::new());
+        assert_eq!(carry(&stranger, &values, &old, &destination), BTreeMap::new());
     }
 }

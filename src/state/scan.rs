@@ -106,6 +106,8 @@ impl Scanner {
     fn one(&mut self, raw: &[u8], found: &mut Vec<Found>) -> Result<(), StateError> {
         self.line += 1;
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        // Some editors put a mark in front of a file; it means nothing.
+        let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
         if raw.is_empty() {
             return Ok(());
         }

@@ -30,6 +30,15 @@ pub fn question(plan: &Plan) -> String {
     format!("{apply}\nThis deletes {}. There is no undo. Type yes:", deleted.join(", "))
 }
 
+/// What is asked before a destroy: the name is the answer, because nobody types it from habit.
+#[must_use]
+pub fn destroy_question(plan: &Plan, targets: &[&str]) -> String {
+    let deleted: Vec<String> =
+        plan.changes.iter().filter(|c| c.action == Action::Delete).map(|c| c.address.to_string()).collect();
+    let name = if targets.len() == 1 { "name of the target" } else { "names of the targets" };
+    format!("This deletes {}. There is no undo. Type the {name}, {}:", deleted.join(", "), targets.join(" "))
+}
+
 /// The line of an event, without colour codes the same on a terminal and in a log. A change that the API made something
 /// else of has a line more for each such field.
 #[must_use]
@@ -112,9 +121,9 @@ fn brief(diagnostic: &Diagnostic) -> String {
     format!("{} {}", diagnostic.code.id(), clean(&diagnostic.summary))
 }
 
-/// How an apply ended. `state` is what the state is called; diagnostics are rendered apart, here they have one line each.
+/// How an apply or a destroy ended; `command` says which. `state` is what the state is called; diagnostics are rendered apart, here they have one line each.
 #[must_use]
-pub fn summary(outcome: &Outcome, plan: &Plan, state: &str, style: &Style) -> String {
+pub fn summary(command: &str, outcome: &Outcome, plan: &Plan, state: &str, style: &Style) -> String {
     let total = plan.changes.iter().filter(|c| c.action.is_change()).count().max(outcome.endings.len());
     let done = outcome.endings.iter().filter(|(_, _, ending)| ending.is_done()).count();
     let is_saved = !has_errors(&outcome.diagnostics);
@@ -138,7 +147,7 @@ pub fn summary(outcome: &Outcome, plan: &Plan, state: &str, style: &Style) -> St
         lines.extend(warnings(outcome, style));
         if is_saved {
             let next = if outcome.signal.is_some() { "Run" } else { "Remove the cause and run" };
-            lines.push(format!("What was done is in the state ({state}). {next} `patchbay apply` again:"));
+            lines.push(format!("What was done is in the state ({state}). {next} `patchbay {command}` again:"));
             lines.push("it does only what is left.".to_owned());
         }
     }
@@ -327,7 +336,7 @@ mod tests {
         );
         let outcome = outcome(vec![("t/a", Action::Update, Ending::Done { id: None, warnings })]);
         assert_eq!(
-            summary(&outcome, &planned(&outcome), "patchbay.state", &plain()),
+            summary("apply", &outcome, &planned(&outcome), "patchbay.state", &plain()),
             "Applied: 1 updated.   9 requests, 3.4s\n  ⚠ warning   t/a   PB0703 the API stored another `model`\n\
              State saved: patchbay.state\n"
         );
@@ -342,11 +351,14 @@ mod tests {
             ("kore-prod/d", Action::Rotate, done(None)),
         ]);
         assert_eq!(
-            summary(&outcome, &planned(&outcome), "patchbay.state (serial 46)", &plain()),
+            summary("apply", &outcome, &planned(&outcome), "patchbay.state (serial 46)", &plain()),
             "Applied: 1 created, 2 updated, 1 rotated.   9 requests, 3.4s\nState saved: patchbay.state (serial 46)\n"
         );
         let nothing = self::outcome(Vec::new());
-        assert_eq!(summary(&nothing, &samples::plan(Vec::new()), "s", &plain()), "Nothing to apply.   9 requests, 3.4s\n");
+        assert_eq!(
+            summary("apply", &nothing, &samples::plan(Vec::new()), "s", &plain()),
+            "Nothing to apply.   9 requests, 3.4s\n"
+        );
     }
 
     #[test]
@@ -362,7 +374,7 @@ mod tests {
             ("gateway/b", Action::Update, Ending::Skipped("it depends on kore-prod/groq".into())),
         ]);
         assert_eq!(
-            summary(&outcome, &planned(&outcome), "patchbay.state", &plain()),
+            summary("apply", &outcome, &planned(&outcome), "patchbay.state", &plain()),
             "\
 Apply is incomplete: 2 of 5 operations done.   9 requests, 3.4s
   ✓ done      kore-prod/claude, gateway/openai
@@ -385,11 +397,11 @@ it does only what is left.
         ]);
         outcome.signal = Some(2);
         let plan = planned(&outcome);
-        let text = summary(&outcome, &plan, "patchbay.state", &plain());
+        let text = summary("apply", &outcome, &plan, "patchbay.state", &plain());
         assert!(text.starts_with("Interrupted. 1 of 2 operations done.   9 requests, 3.4s\n"), "{text}");
         assert!(text.contains("(patchbay.state). Run `patchbay apply` again:"), "{text}");
         outcome.diagnostics.push(Diagnostic::error(codes::STATE_UNREADABLE, "the state cannot be written"));
-        assert!(!summary(&outcome, &plan, "patchbay.state", &plain()).contains("in the state"));
+        assert!(!summary("apply", &outcome, &plan, "patchbay.state", &plain()).contains("in the state"));
     }
 
     #[test]
@@ -403,7 +415,7 @@ it does only what is left.
         let outcome = outcome(endings);
         let mut plan = planned(&outcome);
         plan.changes.push(change("kore-prod/z", Action::Blocked));
-        let text = summary(&outcome, &plan, "s", &plain());
+        let text = summary("apply", &outcome, &plan, "s", &plain());
         assert!(text.contains("kore-prod/c19, and 10 more\n"), "{text}");
         assert!(text.contains("  ✗ failed    and 5 more\n") && !text.contains("f20"), "{text}");
         assert!(text.ends_with("Left alone: 1 blocked.\n"), "{text}");

@@ -108,6 +108,7 @@ fn cells(row: &Row, style: &Style) -> [String; 5] {
         Recorded::Other if matches!(row.declared, Side::Absent) => "something",
         Recorded::Other => "another value",
         Recorded::Assumed => "= (not proved)",
+        Recorded::OtherKey => "(another key)",
     };
     let live = match (&row.live, row.same) {
         (_, true) => "=".to_owned(),
@@ -124,7 +125,7 @@ fn side(side: &Side) -> String {
         Side::Secret(Some(fingerprint)) => format!("(secret {})", fingerprint.short()),
         Side::Secret(None) => SECRET.to_owned(),
         Side::Pending(what) => format!("(known after apply: {})", clean(what)),
-        Side::Unread => "(not returned)".to_owned(),
+        Side::Unread => "(not seen)".to_owned(),
     }
 }
 

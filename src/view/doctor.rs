@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::json;
 use super::style::{Glyph, Style, ink};
 use super::text::{Line, clean, count, counts, width, wrap};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, has_errors};
 use crate::source::Sources;
 
 /// How a check came out.
@@ -103,6 +103,8 @@ pub fn render(sections: &[Section], style: &Style) -> String {
 
 #[derive(Serialize)]
 struct Document {
+    /// Takes the place of what the envelope says: a check may be bad without a diagnostic.
+    errored: bool,
     healthy: bool,
     sections: Vec<SectionEntry>,
 }
@@ -133,6 +135,7 @@ pub fn document(sections: &[Section], diagnostics: &[Diagnostic], sources: &Sour
         help: check.help.clone(),
     };
     let document = Document {
+        errored: is_ill(sections) || has_errors(diagnostics),
         healthy: !is_ill(sections),
         sections: sections
             .iter()

@@ -87,6 +87,7 @@ fn evidence_words(evidence: Evidence) -> &'static str {
         Evidence::Mask => "another mask disproves it, nothing proves it",
         Evidence::Stamp => "an unmoved stamp proves it, nothing disproves it",
         Evidence::Nothing => "nothing tells: it can never be verified",
+        Evidence::Value => "the API returns it, so it is compared",
     }
 }
 
@@ -150,6 +151,7 @@ pub fn document(all: &[Checked], found: &[Diagnostic], sources: &Sources) -> Jso
                         Evidence::Mask => "mask",
                         Evidence::Stamp => "stamp",
                         Evidence::Nothing => "nothing",
+                        Evidence::Value => "value",
                     },
                 })
                 .collect(),

@@ -9,7 +9,7 @@ use super::json;
 use super::style::{Glyph, Style, ink};
 use super::text::{Line, clean, cost, count, counts, duration, width};
 use crate::address::Address;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, has_errors};
 use crate::platform::model::Trust;
 use crate::source::Sources;
 
@@ -140,6 +140,8 @@ pub fn render(report: &Report, style: &Style) -> String {
 
 #[derive(Serialize)]
 struct Document<'d> {
+    /// Takes the place of what the envelope says: a failed test is no diagnostic.
+    errored: bool,
     results: Vec<Row<'d>>,
     summary: Summary,
 }
@@ -199,5 +201,6 @@ pub fn document(report: &Report, diagnostics: &[Diagnostic], sources: &Sources) 
         not_there: report.count("not-there"),
         no_test: report.count("no-test"),
     };
-    json::with_diagnostics(&Document { results, summary }, diagnostics, sources)
+    let errored = report.failed() > 0 || has_errors(diagnostics);
+    json::with_diagnostics(&Document { errored, results, summary }, diagnostics, sources)
 }

@@ -2,6 +2,7 @@
 //! it. Nothing is sent to an API.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
@@ -9,6 +10,7 @@ use super::{Fate, MvArgs, Place, RmArgs, addresses, approved, chosen, count, doc
 use crate::address::Address;
 use crate::cli::gather::{Gathered, gather};
 use crate::cli::{Context, exit};
+use crate::config::desired::Connection;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::io::store::{self, Committer, Opened, load_key};
 use crate::io::{clock, process};
@@ -16,7 +18,7 @@ use crate::plan::unit::{Content, units};
 use crate::platform::exchange::neutral;
 use crate::secret::Secret;
 use crate::source::Sources;
-use crate::state::{Entry, Fingerprinter, Record, Stamp, State, StateWarning, carry, forget, relocate};
+use crate::state::{Destination, Entry, Fingerprinter, Key, Record, Stamp, State, StateWarning, carry, forget, relocate};
 
 /// `rm ADDR…`
 pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> Result<u8, Diagnostics> {
@@ -66,7 +68,7 @@ fn still_declared(context: &Context<'_>, place: &Place, chosen: &BTreeSet<Addres
 }
 
 /// An interrupted operation outlives the record: what came of it at the API is not known yet.
-fn still_open(context: &Context<'_>, state: &State, touched: &BTreeSet<Address>) {
+pub(super) fn still_open(context: &Context<'_>, state: &State, touched: &BTreeSet<Address>) {
     for intent in state.open_intents().filter(|intent| touched.contains(&intent.address)) {
         let verb = neutral(&intent.verb);
         context.out.note(&format!("an interrupted {verb} of `{}` is still open; the next apply settles it", intent.address));
@@ -84,15 +86,17 @@ pub(super) async fn mv(context: &Context<'_>, place: &Place, args: &MvArgs) -> R
     unclaimed(&state, &touched)?;
 
     // Where the state was named on the command line: whether these files have to do with it, the fingerprints tell.
-    let own = if place.gathered.is_none() { gather(context, true, &mut Sources::default()).0 } else { None };
-    let gathered = place.gathered.as_ref().or(own.as_ref());
+    let own = gather(context, false, &mut Sources::default()).0;
+    // With the variables, for a `default(…)` has no value without them; what is unset is only missing.
+    let gathered = own.as_ref().or(place.gathered.as_ref());
     let has_secrets = state.siblings(from).iter().any(|record| !record.secrets.is_empty());
     let printer = if has_secrets { printer(context, gathered, &state)? } else { None };
     let values = gathered.map(|gathered| values(gathered, [from, to])).unwrap_or_default();
     let mut carried = 0;
     let mut dropped: BTreeSet<String> = BTreeSet::new();
     let secrets = |record: &Record, op: &str| {
-        let secrets = printer.as_ref().map(|printer| carry(printer, &values, record, to, op)).unwrap_or_default();
+        let carried_by = |printer: &Fingerprinter| carry(printer, &values, record, &Destination { printer, address: to, op });
+        let secrets = printer.as_ref().map(carried_by).unwrap_or_default();
         carried += secrets.len();
         dropped.extend(record.secrets.keys().filter(|path| !secrets.contains_key(*path)).cloned());
         secrets
@@ -152,28 +156,51 @@ fn destination(known: &BTreeSet<Address>, from: &Address, text: &str) -> Result<
 /// Makes fingerprints for this state, if the key is here.
 fn printer(context: &Context<'_>, gathered: Option<&Gathered>, state: &State) -> Result<Option<Fingerprinter>, Diagnostics> {
     let Some(gathered) = gathered else { return Ok(None) };
-    let from_env = context.env.get("PATCHBAY_STATE_KEY").filter(|key| !key.is_empty());
-    let key = load_key(&gathered.dir, from_env.map(String::as_str), false).map_err(|e| failed(&e))?;
+    let key = key(context, &gathered.dir)?;
     Ok(key.map(|key| Fingerprinter::new(&key, state.lineage().unwrap_or_default())))
+}
+
+/// The key of this project's fingerprints, if it is here.
+pub(super) fn key(context: &Context<'_>, dir: &Path) -> Result<Option<Key>, Diagnostics> {
+    load_key(dir, key_variable(context), false).map_err(|e| failed(&e))
+}
+
+/// The key as a variable, which goes before the one in the file.
+pub(super) fn key_variable<'c>(context: &Context<'c>) -> Option<&'c str> {
+    context.env.get("PATCHBAY_STATE_KEY").filter(|key| !key.is_empty()).map(String::as_str)
 }
 
 /// The secrets that the files hold for these connections, by path.
 fn values(gathered: &Gathered, addresses: [&Address; 2]) -> BTreeMap<String, Vec<Secret>> {
-    let mut values: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for connection in gathered.desired.connections.iter().filter(|c| addresses.contains(&&c.address)) {
-        let definition = gathered.definitions.get(connection.address.target());
-        let Some(kind) = definition.and_then(|d| d.kinds.get(&connection.kind)) else { continue };
-        for unit in units(kind, &connection.spec) {
-            if let Content::Secret(secret) = unit.content {
-                values.entry(unit.path.to_string()).or_default().push(secret.clone());
-            }
-        }
+        add_values(gathered, connection, &mut values);
     }
     values
 }
 
+/// Adds the secrets that the files hold for one connection, by path.
+pub(super) fn add_values(gathered: &Gathered, connection: &Connection, values: &mut BTreeMap<String, Vec<Secret>>) {
+    let definition = gathered.definitions.get(connection.address.target());
+    let Some(kind) = definition.and_then(|d| d.kinds.get(&connection.kind)) else { return };
+    for unit in units(kind, &connection.spec) {
+        if let Content::Secret(secret) = unit.content {
+            values.entry(unit.path.to_string()).or_default().push(secret.clone());
+        }
+    }
+}
+
+/// This program knows every promise of the state's format.
+pub(super) fn writable(state: &State) -> Result<(), Diagnostics> {
+    if state.writable() {
+        return Ok(());
+    }
+    let what = "the state was written by a newer patchbay and is not written by this one";
+    Err(vec![Diagnostic::error(codes::STATE_NEWER, what).help("use the newer version")])
+}
+
 /// No run that may live is at work on one of these.
-fn unclaimed(state: &State, touched: &BTreeSet<Address>) -> Result<(), Diagnostics> {
+pub(super) fn unclaimed(state: &State, touched: &BTreeSet<Address>) -> Result<(), Diagnostics> {
     let claimed: Diagnostics = state
         .open_intents()
         .filter(|intent| touched.contains(&intent.address) && fate(intent) == Fate::MayLive)
@@ -194,7 +221,7 @@ fn unclaimed(state: &State, touched: &BTreeSet<Address>) -> Result<(), Diagnosti
 
 /// Makes entries durable in one commit, if what they are about is still as it was seen. Gives what was odd, which is
 /// said at once.
-async fn commit(
+pub(super) async fn commit(
     context: &Context<'_>,
     place: &Place,
     seen: &State,
@@ -205,10 +232,7 @@ async fn commit(
     let lineage = seen.lineage().unwrap_or_default();
     let opened = place.location.open(lineage.to_owned(), run.clone()).await.map_err(|e| failed(&e))?;
     let Opened { journal, state: now, .. } = opened;
-    if !now.writable() {
-        let what = "the state was written by a newer patchbay and is not written by this one";
-        return Err(vec![Diagnostic::error(codes::STATE_NEWER, what).help("use the newer version")]);
-    }
+    writable(&now)?;
     // People take their time before they agree.
     if let Some(address) = touched.iter().find(|address| now.rev(address) != seen.rev(address)) {
         let what = format!("`{address}` was changed by another run meanwhile");

@@ -204,7 +204,7 @@ fn entries(n: usize) -> String {
 
 /// What a repair drops, and what that costs.
 fn intention(seen: &Seen, repaired: &Repaired) -> String {
-    let mut text = format!("{}   damaged; {} are whole\n", neutral(&seen.name), entries(repaired.kept));
+    let mut text = format!("{}   damaged; whole: {}\n", neutral(&seen.name), entries(repaired.kept));
     for dropped in &repaired.dropped {
         let about = dropped.about.as_ref().map(|about| format!(", about {about}")).unwrap_or_default();
         text.push_str(&format!("  - line {}{about}: {}\n", dropped.line, neutral(&dropped.why)));

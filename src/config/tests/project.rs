@@ -113,13 +113,6 @@ fn mistakes_outside_targets() {
         ),
         (
             "[project]",
-            "[state]\nurl = \"s3://bucket\"\n[project]",
-            &[
-                "PB0102 error patchbay.toml:2:1 unknown key `url` in [state] | not a key that patchbay knows here | accepted: `path`",
-            ],
-        ),
-        (
-            "[project]",
             "[safety]\nmax_updates = \"130%\"\nmax_deletes = true\n[project]",
             &[
                 "PB0104 error patchbay.toml:2:15 `max_updates` must be a number such as 5, or a share such as \"30%\" | this is a string",
@@ -233,6 +226,39 @@ fn mistakes_in_targets() {
 }
 
 #[test]
+fn a_login_path_is_a_path() {
+    let auth = "auth = { api_key = \"${{ env.KORE_KEY }}\" }";
+    let at = |path: &str| with(TOML, auth, &format!("{auth}\nlogin_path = \"{path}\""));
+    for (path, why) in [
+        ("", "it is empty"),
+        ("http://evil.example/session", "this is a URL; the host is base_url's"),
+        ("//evil.example/session", "two slashes in a row"),
+        ("/session?next=1", "no query and no fragment is wanted here"),
+        ("/session#x", "no query and no fragment is wanted here"),
+        ("/ses sion", "no path has white space or a backslash in it"),
+        ("../session", "it leads out of base_url"),
+    ] {
+        let line = format!(
+            "PB0103 error patchbay.toml:8:14 `login_path` of the target `kore` is not a path | {why} | a path below base_url, such as login_path = \"/session\""
+        );
+        assert_lines(&check(&at(path), &[], ENV), &[line.as_str()], path);
+    }
+    for (path, read) in [("/session", "/session"), ("session/new", "/session/new")] {
+        let project = run(&at(path), None).project.unwrap();
+        assert_eq!(project.targets["kore"].login_path.as_deref(), Some(read));
+    }
+}
+
+#[test]
+fn the_troubles_of_a_target_are_its_own() {
+    let project = run(&with(TOML, "https://dev.acme.example", "https://${{ env.NOPE }}"), None).project.unwrap();
+    let troubles: Vec<(&str, String)> =
+        project.troubles.iter().map(|(name, errors)| (name.as_str(), errors[0].code.id())).collect();
+    assert_eq!(troubles, [("kore-dev", "PB0201".to_owned())]);
+    assert!(run(TOML, None).project.unwrap().troubles.is_empty());
+}
+
+#[test]
 fn a_target_that_cannot_be_read_is_not_unknown_besides() {
     let toml = with(TOML, "https://acme.example", "https://${{ env.NOPE }}");
     assert_lines(
@@ -274,7 +300,9 @@ fn a_profile_has_its_own_state() {
     ] {
         let outcome = run(&format!("{toml}\n[profile.s.vars]\nx = 1\n"), profile);
         assert_eq!(outcome.lines(), "", "{toml}");
-        assert_eq!(outcome.project.unwrap().state_path, expected, "{toml} {profile:?}");
+        let project = outcome.project.unwrap();
+        assert_eq!(project.state_path, expected, "{toml} {profile:?}");
+        assert_eq!(project.profiles, ["s"]);
     }
 }
 

@@ -2,9 +2,13 @@
 //!
 //! The key lies in `.patchbay/key` beside the project, 64 hex digits for its owner only, in a folder that git ignores;
 //! or it comes from a variable, as in CI. It is never in the state.
+//!
+//! A new key waits beside the old one, in `.patchbay/key.next-<id>`, until every fingerprint is made with it. So at every
+//! instant the keys of all fingerprints are there.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -16,6 +20,8 @@ use crate::state::{Key, StateError};
 const VARIABLE: &str = "PATCHBAY_STATE_KEY";
 const FOLDER: &str = ".patchbay";
 const FILE: &str = "key";
+/// What the name of a key that waits begins with; the rest tells which one it is.
+const NEXT: &str = "key.next-";
 
 /// The key: from the variable if it is set, else from `.patchbay/key` under the project's folder. If there is neither
 /// one is made when `create` says so, else there is none.
@@ -45,9 +51,92 @@ fn read_key(path: &Path) -> Result<Option<Key>, StateError> {
     key.ok_or_else(unusable).map(Some)
 }
 
-/// Makes a key that appears under its name whole or not at all: of two first runs one makes it, and the other one must
-/// not read half of it.
+/// A key that nobody had before. It is nowhere but in memory.
+///
+/// # Errors
+/// The system has no randomness.
+pub fn new_key() -> Result<Key, StateError> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    random(bytes.as_mut_slice())?;
+    Ok(Key::new(*bytes))
+}
+
+/// A key that is to take the place of `.patchbay/key`, if a rotation is under way or was interrupted.
+///
+/// # Errors
+/// Its file holds no key, or cannot be read.
+pub fn waiting_key(dir: &Path) -> Result<Option<Key>, StateError> {
+    match waiting(&dir.join(FOLDER))?.first() {
+        Some(path) => read_key(path),
+        None => Ok(None),
+    }
+}
+
+/// Lets a new key wait beside the old one; it is durable when this returns. `false` if another one waits, too: then
+/// another rotation began at the same moment, and this one must not go on.
+///
+/// # Errors
+/// It cannot be written.
+pub fn let_key_wait(dir: &Path, key: &Key) -> Result<bool, StateError> {
+    let folder = dir.join(FOLDER);
+    let path = folder.join(name_of_waiting(key));
+    place_key(&path, key)?;
+    Ok(waiting(&folder)? == [path])
+}
+
+/// Returns when a key that waits is durable, which another run may have written a moment ago.
+///
+/// # Errors
+/// The system cannot promise it.
+pub fn sync_waiting_key(dir: &Path) -> Result<(), StateError> {
+    let folder = dir.join(FOLDER);
+    RealFs.sync_folder(&folder).context("sync", &folder)
+}
+
+/// Gives the waiting key the place of the old one, in one step. Another run may have done that already. `false` if the
+/// key is neither of the two by now; then nothing was changed.
+///
+/// A waiting key is named after itself, and its name goes with it. So a run that was held up behind its look at the old
+/// key cannot put another one there.
+///
+/// # Errors
+/// It cannot be replaced.
+pub fn replace_key(dir: &Path, old: &Key, new: &Key) -> Result<bool, StateError> {
+    let folder = dir.join(FOLDER);
+    let path = folder.join(FILE);
+    let is_now = |key: &Key| read_key(&path).map(|now| now.is_some_and(|now| now.to_hex() == key.to_hex()));
+    if is_now(new)? {
+        return Ok(true);
+    }
+    if !is_now(old)? {
+        return Ok(false);
+    }
+    match RealFs.rename(&folder.join(name_of_waiting(new)), &path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return is_now(new),
+        outcome => outcome.context("replace", &path)?,
+    }
+    sync_waiting_key(dir).map(|()| true)
+}
+
+/// `.patchbay/key.next-<id>`, without the folder.
+fn name_of_waiting(key: &Key) -> String {
+    format!("{NEXT}{}", key.id())
+}
+
+/// The files of all keys that wait, sorted.
+fn waiting(folder: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let names = RealFs.list(folder).context("list", folder)?;
+    let is_waiting = |name: &OsString| name.as_encoded_bytes().starts_with(NEXT.as_bytes());
+    Ok(names.into_iter().filter(is_waiting).map(|name| folder.join(name)).collect())
+}
+
 fn make_key(path: &Path) -> Result<Key, StateError> {
+    place_key(path, &new_key()?)
+}
+
+/// Writes a key that appears under its name whole or not at all: of two first runs one makes it, and the other one must
+/// not read half of it. Gives the key that is there then.
+fn place_key(path: &Path, key: &Key) -> Result<Key, StateError> {
     let folder = path.parent().unwrap_or(path);
     make_private_folder(folder).context("create", folder)?;
     let ignore = folder.join(".gitignore");
@@ -57,9 +146,6 @@ fn make_key(path: &Path) -> Result<Key, StateError> {
         }
         _ => {}
     }
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    random(bytes.as_mut_slice())?;
-    let key = Key::new(*bytes);
     let mut nonce = [0; 8];
     random(&mut nonce)?;
     let draft = folder.join(format!("{FILE}.{:016x}.part", u64::from_le_bytes(nonce)));
@@ -70,8 +156,9 @@ fn make_key(path: &Path) -> Result<Key, StateError> {
     let synced = RealFs.sync_folder(folder);
     drop(RealFs.unlink(&draft));
     match linked {
-        Ok(()) => synced.context("sync", folder).map(|()| key),
+        Ok(()) => synced.context("sync", folder).map(|()| key.clone()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            synced.context("sync", folder)?;
             let gone = || StateError::io("read", path, &"it was there a moment ago");
             read_key(path)?.ok_or_else(gone)
         }
@@ -161,6 +248,63 @@ mod tests {
             assert!(matches!(load_key(folder.path(), None, true), Err(StateError::Key { .. })), "{broken}");
             assert_eq!(raw::read(&path), broken);
         }
+    }
+
+    #[test]
+    fn a_new_key_waits_and_then_takes_the_place_of_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let hex = |key: &Key| key.to_hex().to_string();
+        let old = load_key(dir, None, true).unwrap().unwrap();
+        assert!(waiting_key(dir).unwrap().is_none());
+        let new = new_key().unwrap();
+        assert_ne!(hex(&new), hex(&old));
+        assert_eq!(let_key_wait(dir, &new), Ok(true));
+        assert_eq!(let_key_wait(dir, &new), Ok(true), "it waits already");
+        assert_eq!(waiting_key(dir).unwrap().as_ref().map(hex), Some(hex(&new)));
+        assert_eq!(load_key(dir, None, false).unwrap().as_ref().map(hex), Some(hex(&old)));
+        let private = dir.join(".patchbay");
+        let name = format!("key.next-{}", new.id());
+        assert_eq!(raw::names(&private), [".gitignore", "key", name.as_str()]);
+        assert_eq!(raw::mode(&private.join(&name)), 0o600);
+
+        assert_eq!(replace_key(dir, &old, &new), Ok(true));
+        assert_eq!(raw::names(&private), [".gitignore", "key"]);
+        assert_eq!(raw::read(&private.join("key")), format!("{}\n", hex(&new)));
+        assert_eq!(raw::mode(&private.join("key")), 0o600);
+        assert_eq!(replace_key(dir, &old, &new), Ok(true), "somebody else did it");
+    }
+
+    #[test]
+    fn of_two_rotations_that_begin_at_once_not_both_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        load_key(dir, None, true).unwrap();
+        let alone: Vec<bool> = std::thread::scope(|scope| {
+            let begin = || let_key_wait(dir, &new_key().unwrap()).unwrap();
+            let runs: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert!(alone.iter().filter(|alone| **alone).count() <= 1, "{alone:?}");
+        assert_eq!(waiting(&dir.join(".patchbay")).unwrap().len(), 8);
+    }
+
+    #[test]
+    fn a_run_that_was_held_up_puts_no_other_key_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let path = dir.join(".patchbay/key");
+        let first = load_key(dir, None, true).unwrap().unwrap();
+        let [second, third] = [0, 1].map(|_| new_key().unwrap());
+        let_key_wait(dir, &second).unwrap();
+        let_key_wait(dir, &third).unwrap();
+        // It is the third one's turn, and the run that brings the second one still believes in the first.
+        assert_eq!(replace_key(dir, &first, &third), Ok(true));
+        assert_eq!(replace_key(dir, &first, &second), Ok(false));
+        assert_eq!(raw::read(&path).trim(), third.to_hex().as_str());
+        raw::remove(&path);
+        assert_eq!(replace_key(dir, &third, &second), Ok(false));
+        assert_eq!(waiting_key(dir).unwrap().map(|key| key.id()), Some(second.id()), "it is not lost");
     }
 
     #[test]

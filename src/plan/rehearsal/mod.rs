@@ -8,6 +8,8 @@ mod server;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use self::server::{Gives, Server};
 use super::body;
 use super::confirm::{self, Finding as Confirmed, Written};
@@ -60,6 +62,8 @@ pub enum Evidence {
     Stamp,
     /// Nothing.
     Nothing,
+    /// The value itself, which the API returns.
+    Value,
 }
 
 /// One thing that speaks against the definition.
@@ -78,14 +82,40 @@ pub struct Problem {
 /// Plays every kind of a definition.
 #[must_use]
 pub fn rehearse(definition: &Definition, place: Span) -> Vec<Report> {
-    definition
-        .kinds
-        .iter()
-        .filter_map(|(name, kind)| {
-            let collection = definition.collections.get(&kind.collection)?;
-            Some(play(name, kind, collection, place))
+    let kinds = definition.kinds.iter().filter_map(|(name, kind)| {
+        let collection = definition.collections.get(&kind.collection)?;
+        let mut report = play(name, kind, collection, place);
+        report.problems.extend(lookalikes(definition, name, kind));
+        Some(report)
+    });
+    kinds.collect()
+}
+
+/// The kinds before this one whose live objects cannot be told from its own.
+fn lookalikes<'d>(definition: &'d Definition, name: &'d str, kind: &'d Kind) -> impl Iterator<Item = Problem> {
+    let before = definition.kinds.iter().take_while(move |(other, _)| *other != name);
+    let alike = before.filter(move |(_, other)| {
+        let apart = has_own_mark(kind, other) && has_own_mark(other, kind);
+        other.collection == kind.collection && other.constants == kind.constants && !apart
+    });
+    alike.map(move |(other, _)| Problem {
+        is_error: false,
+        at: format!("kinds.{name}"),
+        text: format!("nothing tells a live `{name}` from a live `{other}`"),
+        help: "if the API shows which of the two an object is, give that field and its value as `constants`".to_owned(),
+    })
+}
+
+/// Must an object of this kind have something that the other kind does not know?
+fn has_own_mark(kind: &Kind, other: &Kind) -> bool {
+    fn any(fields: &IndexMap<String, Field>, at: &FieldPath, other: &Kind) -> bool {
+        fields.iter().any(|(name, field)| {
+            let path = at.key(name);
+            field.required
+                && (any(&field.fields, &path, other) || (field.reads_as != ReadsAs::Nothing && field_at(other, &path).is_none()))
         })
-        .collect()
+    }
+    any(&kind.fields, &FieldPath::root(), other)
 }
 
 fn play(name: &str, kind: &Kind, collection: &Collection, place: Span) -> Report {
@@ -157,7 +187,7 @@ impl<'d> Stage<'d> {
         let mut lister = Lister::new(collection, None, 0);
         let listed = lister.take(&server.list()).map(|_| lister.finish());
         let found = listed.as_ref().ok().and_then(|l| l.objects.iter().find(|o| o.id == created.id).cloned());
-        let wanted = natural_key(collection, &spec);
+        let wanted = natural_key(collection, kind, &spec);
         let key = found.map(|object| object.as_written(kind).natural_key(collection));
         if wanted.is_none() || key.flatten() != wanted {
             report.problems.push(Problem {
@@ -389,11 +419,13 @@ fn secrets(kind: &Kind, collection: &Collection, report: &mut Report) {
         if !matches!(unit.content, Content::Secret(_)) {
             continue;
         }
-        let evidence = match (unit.field.reads_as, collection.watermark.is_some()) {
+        let field = field_at(kind, &unit.path).unwrap_or(unit.field);
+        let evidence = match (field.reads_as, collection.watermark.is_some()) {
+            (ReadsAs::Value, _) => Evidence::Value,
             (ReadsAs::Nothing, false) => Evidence::Nothing,
             (ReadsAs::Nothing, true) => Evidence::Stamp,
-            (_, false) => Evidence::Mask,
-            (_, true) => Evidence::MaskAndStamp,
+            (ReadsAs::Mask, false) => Evidence::Mask,
+            (ReadsAs::Mask, true) => Evidence::MaskAndStamp,
         };
         report.secrets.push((unit.path.to_string(), evidence));
     }

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Step};
 use crate::platform::model::{Collection, Field, Kind, PatchForm, ReadsAs, Semantics, Update};
 use crate::platform::parse::is_secret;
 use crate::value::{Map, Value};
@@ -38,7 +38,7 @@ impl<'d> Server<'d> {
         self.stamp += 1;
         let mut object = self.shown();
         if let Some(path) = &self.kind.create.id {
-            object.put(&FieldPath::parse(path), Value::String(self.id()));
+            place(&mut object, path, Value::String(self.id()));
         }
         wrapped(&self.kind.create.item, object)
     }
@@ -76,9 +76,9 @@ impl<'d> Server<'d> {
             return Json::Array(items);
         }
         let mut answer = Value::Map(Map::new());
-        answer.put(&FieldPath::parse(&list.items), Value::from(Json::Array(items)));
+        place(&mut answer, &list.items, Value::from(Json::Array(items)));
         if let Some(path) = &list.total {
-            answer.put(&FieldPath::parse(path), Value::Number(count.into()));
+            place(&mut answer, path, Value::Number(count.into()));
         }
         answer.expose_json().unwrap_or_default()
     }
@@ -113,9 +113,9 @@ impl<'d> Server<'d> {
         {
             map.retain(|_, value| !matches!(value, Value::Map(_) | Value::List(_)));
         }
-        answer.put(&FieldPath::parse(&self.collection.id), Value::String(self.id()));
+        place(&mut answer, &self.collection.id, Value::String(self.id()));
         if let Some(path) = &self.collection.watermark {
-            answer.put(&FieldPath::parse(path), Value::String(format!("2030-01-01T00:00:{:02}Z", self.stamp)));
+            place(&mut answer, path, Value::String(format!("2030-01-01T00:00:{:02}Z", self.stamp)));
         }
         answer
     }
@@ -126,8 +126,37 @@ fn wrapped(item: &str, object: Value) -> Json {
         return object.expose_json().unwrap_or_default();
     }
     let mut answer = Value::Map(Map::new());
-    answer.put(&FieldPath::parse(item), object);
+    place(&mut answer, item, object);
     answer.expose_json().unwrap_or(json!({}))
+}
+
+/// Puts a value where a path of the definition will look for it, in maps and lists that are made on the way.
+fn place(answer: &mut Value, path: &str, new: Value) {
+    let mut at = answer;
+    for step in FieldPath::parse(path).steps() {
+        match step {
+            Step::Key(key) => {
+                if !matches!(at, Value::Map(_)) {
+                    *at = Value::Map(Map::new());
+                }
+                let Value::Map(map) = at else { return };
+                at = map.entry(key.clone()).or_insert(Value::Null);
+            }
+            Step::Index(n) => {
+                if !matches!(at, Value::List(_)) {
+                    *at = Value::List(Vec::new());
+                }
+                let Value::List(list) = at else { return };
+                if list.len() <= *n {
+                    list.resize(n + 1, Value::Null);
+                }
+                at = &mut list[*n];
+            }
+            // Nothing is read from there.
+            Step::Item { .. } => return,
+        }
+    }
+    *at = new;
 }
 
 /// A partial update: objects that take parts are merged, everything else is replaced.
@@ -157,8 +186,11 @@ fn show(fields: &IndexMap<String, Field>, at: &FieldPath, stored: &Value, answer
             show(&field.fields, &path, stored, answer);
             continue;
         }
-        let place = field.read.as_deref().map_or(path, FieldPath::parse);
-        answer.put(&place, as_read(field, None, value));
+        let shown = as_read(field, None, value);
+        match &field.read {
+            Some(read) => place(answer, read, shown),
+            None => answer.put(&path, shown),
+        }
     }
 }
 

@@ -147,3 +147,59 @@ fn what_is_worth_a_look_is_a_remark() {
     assert_eq!(report.unchangeable, ["name", "apiKey"]);
     assert_eq!(report.problems[0].text, "the secret `apiKey` cannot be rotated by any request");
 }
+
+#[test]
+fn an_answer_may_have_its_things_in_lists() {
+    for (from, to) in [
+        ("items: data.things, total: data.total", "items: \"data[0].things\", total: \"data[1].total\""),
+        ("item: thing, id: uid", "item: \"things[0]\", id: \"data[1].id\""),
+        ("read: { path: \"/things/{id}\", item: thing }", "read: { path: \"/things/{id}\", item: \"[0].thing\" }"),
+        ("id: uid\n", "id: \"ids[0]\"\n"),
+        ("watermark: changed", "watermark: \"stamps[2].at\""),
+        ("region: { read: place.region }", "region: { read: \"places[0].region\" }"),
+    ] {
+        assert_eq!(problems(from, to), Vec::<String>::new(), "{from} → {to}");
+    }
+    // An item by its key is no place of an answer.
+    let found = problems("item: thing, id: uid", "item: thing, id: \"data[key=x].id\"");
+    assert!(found[0].starts_with("! kinds.thing.create: the answer to a create has no id"), "{found:?}");
+}
+
+#[test]
+fn a_secret_that_comes_back_is_compared() {
+    let [report] = reports(&MINE.replace("secret: always, reads_as: nothing", "secret: always")).try_into().unwrap();
+    assert_eq!(report.problems, []);
+    assert_eq!(report.secrets[1], ("apiKey".to_owned(), Evidence::Value));
+}
+
+#[test]
+fn what_a_kind_fixes_may_be_in_the_natural_key() {
+    assert_eq!(problems("natural_key: [name]", "natural_key: [sort, name]"), Vec::<String>::new());
+}
+
+#[test]
+fn kinds_that_look_alike_are_worth_a_look() {
+    let other = |constants: &str, fields: &str| {
+        let kind = format!(
+            r#"  other:
+    title: Other
+    collection: things
+    constants: {constants}
+    fields: {fields}
+    create: {{ method: POST, path: /things, item: thing, id: uid }}
+    update:
+      - {{ method: PUT, path: "/things/{{id}}", semantics: replace, covers: "*", item: thing }}
+    delete: none
+"#
+        );
+        let reports =
+            reports(&format!("{}{kind}", MINE.replace("size: { type: integer }", "size: { type: integer, required: true }")));
+        reports.into_iter().flat_map(|r| r.problems).map(|p| (p.is_error, p.at, p.text)).collect::<Vec<_>>()
+    };
+    let alike = (false, "kinds.other".to_owned(), "nothing tells a live `other` from a live `thing`".to_owned());
+    assert_eq!(other("{ sort: thing }", "{ name: { required: true }, more: {} }"), std::slice::from_ref(&alike));
+    // A `thing` that has what an `other` must have looks like one, if it may have that.
+    assert_eq!(other("{ sort: thing }", "{ name: { required: true }, url: { required: true } }"), [alike]);
+    assert!(other("{ sort: thing }", "{ name: { required: true }, mine: { required: true } }").is_empty());
+    assert!(other("{ sort: other }", "{ name: { required: true }, more: {} }").is_empty());
+}

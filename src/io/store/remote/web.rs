@@ -73,7 +73,7 @@ impl Web {
         match request.send().await {
             Ok(response) => Ok(response),
             Err(error) => Err(match http::explain(error) {
-                SendError { kind: SendErrorKind::Tls | SendErrorKind::Unsendable, detail, .. } => {
+                SendError { kind: SendErrorKind::Tls(_) | SendErrorKind::Unsendable, detail, .. } => {
                     Trouble::Final { cause: detail, help: None }
                 }
                 SendError { detail, .. } => Trouble::Unclear(detail),

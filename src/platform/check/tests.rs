@@ -1,0 +1,255 @@
+use crate::platform::parse::parse;
+use crate::source::Sources;
+
+/// One of everything that is checked.
+const MINE: &str = r#"platform: p
+language: 1
+title: P
+auth:
+  login:
+    header: X-Api-Key
+    prefix: "Bearer "
+    login: { path: /auth/login, fields: { user: user }, token: [token] }
+headers: { X-Tenant: "our tenant" }
+errors:
+  message: [error.message]
+  rules: [{ status: 500, message_has: no, class: invalid }]
+collections:
+  things:
+    list: { path: /things, items: things, total: total }
+    read: { path: "/things/{id}", item: thing }
+    id: id
+    natural_key: [sort, meta.name]
+kinds:
+  thing:
+    title: Thing
+    collection: things
+    constants: { sort: small }
+    fields:
+      meta: { type: object, required: true, fields: { name: { required: true } } }
+      note: {}
+    create: { method: POST, path: /things, item: thing }
+    update:
+      - { method: PATCH, path: "/things/{id}", semantics: merge, covers: [note] }
+      - { method: POST, path: /things, semantics: upsert, covers: "*", writes_as: { note: notes.first } }
+    delete: { method: DELETE, path: "/things/{id}" }
+    test: { method: GET, path: "/things/{id}/test", trust: stored }
+"#;
+
+/// `LINE: what | help` of everything that is wrong with a changed definition.
+fn wrong(from: &str, to: &str) -> Vec<String> {
+    assert!(MINE.contains(from), "{from}");
+    let text = MINE.replacen(from, to, 1);
+    let mut sources = Sources::default();
+    let file = sources.add("my.yaml", text.as_str());
+    let Err(found) = parse(file, &text) else { return Vec::new() };
+    let told = found.iter().map(|d| {
+        let place = d.labels.first().and_then(|l| sources.file_line(l.span)).unwrap_or_default();
+        let help = d.help.as_deref().map(|h| format!(" | {h}")).unwrap_or_default();
+        format!("{} {place} {}{help}", d.code.id(), d.summary)
+    });
+    told.collect()
+}
+
+#[test]
+fn the_definition_that_is_spoiled_here_is_right() {
+    assert_eq!(wrong("title: P", "title: Q"), Vec::<String>::new());
+}
+
+#[test]
+fn a_path_cannot_lead_to_another_host() {
+    let places = [
+        ("path: /auth/login", "a login", 8),
+        ("list: { path: /things", "a list", 15),
+        ("read: { path: \"/things/{id}\"", "a read", 16),
+        ("create: { method: POST, path: /things", "a create", 27),
+        ("- { method: PATCH, path: \"/things/{id}\"", "an update", 29),
+        ("- { method: POST, path: /things", "an update", 30),
+        ("delete: { method: DELETE, path: \"/things/{id}\"", "a delete", 31),
+        ("test: { method: GET, path: \"/things/{id}/test\"", "a test", 32),
+    ];
+    for (from, what, line) in places {
+        for path in ["1:9999/things/{id}", "@host/{id}", "things/{id}", ".host/{id}", "", "//host/{id}", "\\\\host/{id}"] {
+            let to = format!("{}path: '{path}'", &from[..from.find("path:").unwrap()]);
+            let expected = format!(
+                "PB0114 my.yaml:{line} the path of {what} must begin with one `/`: {path:?} | a path such as `/things` is what \
+                 follows the target's base URL"
+            );
+            assert_eq!(wrong(from, &to), [expected], "{from} → {to}");
+        }
+    }
+}
+
+#[test]
+fn a_path_is_nothing_but_a_path() {
+    for (path, expected) in [
+        (
+            "/things?a=b",
+            "the path of a list cannot have '?': \"/things?a=b\" | constant parameters of a list go into its `query`",
+        ),
+        ("/things#a", "the path of a list cannot have '#': \"/things#a\" | constant parameters of a list go into its `query`"),
+        ("/the things", "the path of a list cannot have ' ': \"/the things\""),
+        ("/a\\t/../b", "the path of a list cannot have '\\t': \"/a\\t/../b\""),
+        ("/a\\\\b", "the path of a list cannot have '\\\\': \"/a\\\\b\""),
+        ("/a\\u0007", "the path of a list cannot have '\\u{7}': \"/a\\u{7}\""),
+        ("/a/../b", "the path of a list cannot have `.` or `..` for a step: \"/a/../b\""),
+        ("/a/%2e%2E", "the path of a list cannot have `.` or `..` for a step: \"/a/%2e%2E\""),
+        (
+            "/orgs/{org}/things",
+            "nothing fills in `{org}` in the path of a list | only `{id}`, the object's id, is known; what is the same for all \
+             objects of a target goes into its `base_url`",
+        ),
+        (
+            "/things/{id}",
+            "the path of a list cannot have `{id}`: there is no id to fill in | what is the same for all objects of a target goes \
+             into its `base_url`",
+        ),
+    ] {
+        let found = wrong("list: { path: /things", &format!("list: {{ path: \"{path}\""));
+        assert_eq!(found, [format!("PB0114 my.yaml:15 {expected}")], "{path}");
+    }
+    for path in ["/a/{id", "/a/id}/{id}", "/a/{}/{id}", "/{ID}/{id}", "/{{id}}"] {
+        let found = wrong(
+            "update:\n      - { method: PATCH, path: \"/things/{id}\"",
+            &format!("update:\n      - {{ method: PATCH, path: \"{path}\""),
+        );
+        assert!(found.len() == 1 && found[0].starts_with("PB0114 my.yaml:29 nothing fills in `"), "{path}: {found:?}");
+    }
+    for (from, to) in [
+        ("create: { method: POST, path: /things", "create: { method: POST, path: \"/things/{id}\""),
+        ("path: /auth/login", "path: \"/auth/{id}\""),
+    ] {
+        assert!(wrong(from, to)[0].contains("cannot have `{id}`"), "{to}");
+    }
+    assert_eq!(wrong("delete: { method: DELETE, path: \"/things/{id}\"", "delete: { method: DELETE, path: /things").len(), 1);
+    assert_eq!(
+        wrong("- { method: POST, path: /things", "- { method: POST, path: \"/things/{id}/v1.0/a..b/é%2F\""),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_cannot_work_is_an_error() {
+    const CONDITION: &str = " | give it a `status`, a part of the message (`message_has`) or a `code`";
+    const HEADER: &str = " | letters, digits and hyphens, such as `X-Tenant`";
+    const ITEMS: &str = " | `items` is left out, so the answer is the list itself: say where the items stand in it";
+    const REQUIRED: &str = " | a connection without it could not be told from others, and would be created again";
+    for (from, to, expected, more) in [
+        (
+            "{ status: 500, message_has: no, class: invalid }",
+            "{ class: transient }",
+            "12 a rule without a condition makes a failure of every answer",
+            CONDITION,
+        ),
+        ("message_has: no", "message_has: ''", "12 an empty `message_has` is in every message", CONDITION),
+        (
+            "status: 500, message_has: no",
+            "status: 200",
+            "12 this rule makes a failure of every success",
+            " | say what tells a failure under status 200: `message_has`, `code`, or `failed_when`",
+        ),
+        ("header: X-Api-Key", "header: X Api Key", "6 \"X Api Key\" is not the name of an HTTP header", HEADER),
+        ("header: X-Api-Key", "header: ''", "6 \"\" is not the name of an HTTP header", HEADER),
+        ("X-Tenant: \"our", "\"X:Tenant\": \"our", "9 \"X:Tenant\" is not the name of an HTTP header", HEADER),
+        ("our tenant", "our\\ntenant", "9 \"our\\ntenant\" has characters that no HTTP header can carry", ""),
+        ("Bearer ", "B\\u00e9arer ", "7 \"Béarer \" has characters that no HTTP header can carry", ""),
+        (
+            "fields: { user: user }",
+            "fields: {}",
+            "8 a login needs at least one field to send",
+            " | fields: { username: username, password: password }",
+        ),
+        (
+            "token: [token]",
+            "token: []",
+            "8 a login must say where its answer has the credential",
+            " | token: [token, data.accessToken]",
+        ),
+        ("items: things, ", "", "15 an answer that is a list has no total beside it", ITEMS),
+        (
+            "items: things, total: total",
+            "paging: { style: cursor, next: next }",
+            "15 an answer that is a list has no cursor beside it",
+            ITEMS,
+        ),
+        ("create: { method: POST", "create: { method: GET", "27 a create cannot be a GET", ""),
+        ("- { method: PATCH", "- { method: GET", "29 an update cannot be a GET", ""),
+        ("- { method: PATCH", "- { method: DELETE", "29 an update cannot be a DELETE", ""),
+        ("delete: { method: DELETE", "delete: { method: GET", "31 a delete cannot be a GET", ""),
+        (
+            "name: { required: true }",
+            "name: {}",
+            "25 `meta.name` is a part of the natural key, so it must be `required`, as must be what it is in",
+            REQUIRED,
+        ),
+        (
+            "meta: { type: object, required: true",
+            "meta: { type: object",
+            "25 `meta.name` is a part of the natural key, so it must be `required`, as must be what it is in",
+            REQUIRED,
+        ),
+        (
+            "name: { required: true }",
+            "name: { required: true, read: title }",
+            "25 `meta.name` is a part of the natural key, so it cannot have `read`",
+            " | natural keys are taken from where they are written",
+        ),
+        ("sort: small", "sort: 3", "23 `sort` is a part of the natural key, so its constant must be a text", ""),
+    ] {
+        assert_eq!(wrong(from, to), [format!("PB0114 my.yaml:{expected}{more}")], "{from} → {to}");
+    }
+}
+
+#[test]
+fn paths_of_fields_have_a_limit() {
+    let long = ["a"; 12_000].join(".");
+    for (from, name) in [
+        ("id: id\n", "id"),
+        ("item: thing }\n    update", "create.item"),
+        ("token: [token]", "token"),
+        ("message: [error.message]", "message"),
+        ("items: things", "items"),
+        ("total: total", "total"),
+        ("note: {}", "read"),
+        ("note: notes.first", "writes_as"),
+        ("covers: [note]", "covers"),
+        ("natural_key: [sort, meta.name]", "natural_key"),
+    ] {
+        let to = match name {
+            "create.item" => format!("id: {long} }}\n    update"),
+            "token" | "message" | "covers" | "natural_key" => format!("{name}: [{long}]"),
+            "read" => format!("note: {{ read: {long} }}"),
+            "writes_as" => format!("note: {long}"),
+            "id" => format!("id: {long}\n"),
+            other => format!("{other}: {long}"),
+        };
+        let found = wrong(from, &to);
+        assert_eq!(found.len(), 1, "{name}");
+        let expected = format!("the path `{}…` has 12000 steps; at most 64 are read", "a.".repeat(20));
+        assert!(found[0].ends_with(&expected), "{name}: {}", found[0]);
+    }
+    let most = ["a"; 64].join(".");
+    assert_eq!(wrong("id: id\n", &format!("id: {most}\n")), Vec::<String>::new());
+    assert_eq!(wrong("items: things", "items: \"data[99].things\""), Vec::<String>::new());
+    let far = wrong("items: things", "items: \"data[4000000000].things\"");
+    assert_eq!(far, ["PB0114 my.yaml:15 the path `data[4000000000].things` has the position 4000000000; the last one is 99"]);
+}
+
+#[test]
+fn fields_are_no_deeper_than_a_file_may_be() {
+    // Tests run on a smaller stack than the program does.
+    let tried = std::thread::Builder::new().stack_size(8 << 20).spawn(nested_fields);
+    tried.unwrap().join().unwrap();
+}
+
+fn nested_fields() {
+    let depth = 200;
+    let deep = ["{ type: object, fields: { x: ".repeat(depth), "{}".to_owned(), " } }".repeat(depth)].concat();
+    let found = wrong("note: {}", &format!("note: {deep}"));
+    assert!(found.len() == 1 && found[0].contains("beyond what patchbay reads"), "{found:?}");
+    // Also if each level is written only once.
+    let level = |n: usize| format!("\n      f{n}: &f{n} {{ type: object, fields: {{ x: *f{} }} }}", n - 1);
+    let levels: String = (1..depth).map(level).collect();
+    let found = wrong("note: {}", &format!("note: {{}}\n      f0: &f0 {{}}{levels}"));
+    assert!(found.len() == 1 && found[0].contains("beyond what patchbay reads"), "{found:?}");
+}
