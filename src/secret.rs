@@ -4,6 +4,7 @@
 //! only the last net, for text that comes from elsewhere (an API that echoes a request in its error message).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,6 +51,8 @@ pub struct Redactor(Arc<Mutex<Patterns>>);
 #[derive(Default)]
 struct Patterns {
     known: Vec<Secret>,
+    /// Digests of those: one variable is read by thousands of connections.
+    digests: BTreeSet<[u8; 32]>,
     /// Rebuilt lazily: most runs never scrub a thing, and building costs milliseconds with thousands of secrets.
     built: Option<(usize, Arc<AhoCorasick>)>,
 }
@@ -64,7 +67,10 @@ impl Redactor {
     /// Adds a secret to look for from now on.
     pub fn learn(&self, secret: &Secret) {
         if secret.expose().trim().len() >= SHORTEST {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).known.push(secret.clone());
+            let mut patterns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if patterns.digests.insert(*blake3::hash(secret.expose().as_bytes()).as_bytes()) {
+                patterns.known.push(secret.clone());
+            }
         }
     }
 
