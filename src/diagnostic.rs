@@ -38,8 +38,17 @@ impl Code {
     pub fn is_refusal(self) -> bool {
         use codes as c;
         matches!(self.0 / 100, 5)
-            || [c::TARGET_MOVED, c::UNCHANGEABLE, c::UNDELETABLE, c::AMBIGUOUS, c::STALE, c::SECRET_DIFFERS, c::LIST_CUT]
-                .contains(&self)
+            || [
+                c::STATE_CONFLICT,
+                c::TARGET_MOVED,
+                c::UNCHANGEABLE,
+                c::UNDELETABLE,
+                c::AMBIGUOUS,
+                c::STALE,
+                c::SECRET_DIFFERS,
+                c::LIST_CUT,
+            ]
+            .contains(&self)
     }
 }
 

@@ -172,6 +172,8 @@ fn a_test_that_fails_to_run_after_a_write_is_a_warning() {
     server.fault("POST */llm/*/validate status=503 times=9");
     let ran = project.run(&["apply", "--yes", "--retries", "0"]);
     assert!(ran.code == 0 && ran.stderr.contains("could not be asked to test it"), "{ran}");
+    // No verdict is no debt.
+    project.assert_empty_plan();
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn what_a_run_may_be_writing_is_not_touched() {
     // This test is the run that announced it, and it lives.
     let run = process::this_run();
     announced(&run);
-    refused(&project, REKEY, "PB0305", 1, "another run works on `kore/new`");
+    refused(&project, REKEY, "PB0305", 4, "another run works on `kore/new`");
     // Another process has its number by now, so the run is gone.
     announced(&format!("{run}9"));
     let ran = project.run(REKEY);
@@ -288,7 +288,7 @@ fn what_was_interrupted_is_finished_with_the_same_key() {
         assert_eq!(unverifiable(&project), 2 - made, "{made}");
         project.apply();
         project.set("NEW", &"0c".repeat(32));
-        refused(&project, &["state", "rekey", "--yes", "--new-key-env", "NEW"], "PB0305", 1, "finish it first");
+        refused(&project, &["state", "rekey", "--yes", "--new-key-env", "NEW"], "PB0305", 4, "finish it first");
         let (document, code) = project.json(REKEY);
         let done = &document["rekeyed"];
         assert_eq!((code, &done["resumed"]), (0, &json!(true)), "{document:#}");
@@ -416,4 +416,16 @@ fn neither_a_key_nor_a_secret_is_printed_or_left_behind() {
     for (path, bytes) in project.all_files() {
         assert!(!String::from_utf8_lossy(&bytes).contains("CANARY"), "{}", path.display());
     }
+}
+
+#[test]
+fn another_key_than_the_one_in_use_forgets_nothing() {
+    let server = Server::start();
+    let mut project = applied(&server, &["A"]);
+    let state = project.read(STATE);
+    project.set("PATCHBAY_STATE_KEY", &"cd".repeat(32));
+    project.set("NEW", &"ab".repeat(32));
+    let ran = project.run(&["state", "rekey", "--yes", "--new-key-env", "NEW"]);
+    assert!(ran.code == 1 && ran.flat().contains("is the key at hand the one that this state was written with"), "{ran}");
+    assert_eq!(project.read(STATE), state);
 }

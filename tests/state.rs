@@ -105,8 +105,8 @@ fn what_a_run_may_be_writing_is_not_touched() {
     // This test is the run that announced it, and it lives.
     let run = process::this_run();
     announced(&project, &run);
-    refused(&project, &["state", "rm", "kore/*", "--yes"], "PB0305", 1, "another run works on `kore/a`");
-    refused(&project, &["state", "mv", "kore/a", "kore/z"], "PB0305", 1, "nothing was changed");
+    refused(&project, &["state", "rm", "kore/*", "--yes"], "PB0305", 4, "another run works on `kore/a`");
+    refused(&project, &["state", "mv", "kore/a", "kore/z"], "PB0305", 4, "nothing was changed");
     let (document, code) = project.json(&["state", "check"]);
     let open = &document["open_intents"][0];
     assert_eq!((code, &open["address"], &open["process"], &open["run"]), (0, &json!("kore/a"), &json!("may_live"), &json!(run)));

@@ -369,3 +369,32 @@ fn wrong_use_of_the_command_line() {
         assert_eq!(project.run(args).code, 0, "{args:?}");
     }
 }
+
+#[test]
+fn a_state_that_cannot_be_written_stops_an_apply_before_anything_is_sent() {
+    let server = Server::start();
+    let project = project(&server.url());
+    // A folder in which nobody can make a file, whoever runs this.
+    let args = ["--state", "/proc/patchbay.state"];
+    let ran = project.run(&[&args[..], &["plan"]].concat());
+    assert_eq!(ran.code, 0, "looking needs no writing: {ran}");
+    let ran = project.run(&[&args[..], &["apply", "--yes"]].concat());
+    assert!(ran.code == 1 && ran.stderr.contains("PB0301") && ran.flat().contains("check the permissions"), "{ran}");
+    assert_eq!(server.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_project_on_one_state_touches_nothing_of_the_first() {
+    let server = Server::start();
+    let first = project(&server.url());
+    first.apply();
+    let state = first.path().join("patchbay.state");
+    let second = Project::kore(&server.url(), "connections: {}\n");
+    second.replace("patchbay.toml", "[targets.kore]", "[targets.other]");
+    server.clear_requests();
+    let args = ["--state", state.to_str().unwrap()];
+    let ran = second.run(&[&args[..], &["apply", "--yes"]].concat());
+    assert!(ran.code == 0 && ran.stdout.contains("its target or kind is no longer declared"), "{ran}");
+    assert_eq!(server.writes(), Vec::<String>::new());
+    first.assert_empty_plan();
+}

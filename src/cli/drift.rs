@@ -9,7 +9,7 @@ use super::gather::gather;
 use super::out::Out;
 use super::planning::{self, Filling};
 use super::report::Lines;
-use super::session::{self, KeyUse, Opening, Session};
+use super::session::{self, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors, tidy};
@@ -65,14 +65,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
         DriftRefresh::Auto => RefreshArg::Auto,
         DriftRefresh::Full => RefreshArg::Full,
     });
-    let opening = Opening {
-        globals: context.globals,
-        planning: &planning,
-        env: context.env,
-        redactor: context.redactor,
-        key: KeyUse::Never,
-        targets: None,
-    };
+    let opening = Opening::looking(context, context.globals, &planning);
     let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => {

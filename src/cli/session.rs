@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Context;
 use super::args::{Globals, Planning, RefreshArg};
 use super::gather::Gathered;
 use crate::address::Address;
@@ -80,6 +81,14 @@ pub struct Opening<'o> {
     pub key: KeyUse,
     /// Exactly these targets, whether or not anything is declared for them; otherwise those with connections or records.
     pub targets: Option<&'o BTreeSet<String>>,
+}
+
+impl<'o> Opening<'o> {
+    /// For a command that only looks.
+    #[must_use]
+    pub fn looking(context: &Context<'o>, globals: &'o Globals, planning: &'o Planning) -> Self {
+        Self { globals, planning, env: context.env, redactor: context.redactor, key: KeyUse::Never, targets: None }
+    }
 }
 
 /// What a command may do where there is no fingerprint key yet.

@@ -6,7 +6,7 @@ use super::args::{Planning, RefreshArg, Show};
 use super::gather::gather;
 use super::planning::{self, Filling};
 use super::report::Lines;
-use super::session::{self, KeyUse, Opening};
+use super::session::{self, Opening};
 use super::{Context, exit};
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, codes, has_errors, tidy};
@@ -72,14 +72,7 @@ async fn connection(context: &Context<'_>, address: &Address) -> u8 {
     globals.only = vec![globset::escape(&address.to_string())];
     globals.exclude.clear();
     let planning = Planning::reading(RefreshArg::Full);
-    let opening = Opening {
-        globals: &globals,
-        planning: &planning,
-        env: context.env,
-        redactor: context.redactor,
-        key: KeyUse::Never,
-        targets: None,
-    };
+    let opening = Opening::looking(context, &globals, &planning);
     let session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) if errors.iter().all(|d| d.code == codes::NOT_FOUND) => {

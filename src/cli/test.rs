@@ -7,7 +7,7 @@ use super::args::{Planning, RefreshArg};
 use super::gather::gather;
 use super::planning::{self, Filling};
 use super::report::Lines;
-use super::session::{self, KeyUse, Opening, Session};
+use super::session::{self, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, has_errors, tidy};
 use crate::engine::event::Report;
@@ -44,14 +44,7 @@ pub async fn run(context: &Context<'_>, args: &TestArgs) -> u8 {
     globals.only.extend(args.which.iter().cloned());
     // Ids are all that is wanted, and a list has them.
     let planning = Planning::reading(RefreshArg::None);
-    let opening = Opening {
-        globals: &globals,
-        planning: &planning,
-        env: context.env,
-        redactor: context.redactor,
-        key: KeyUse::Never,
-        targets: None,
-    };
+    let opening = Opening::looking(context, &globals, &planning);
     let session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => return context.fail(&errors, &sources),

@@ -571,15 +571,7 @@ impl<'s, 'r> Step<'s, 'r> {
     async fn test(&self, id: String, mut warnings: Vec<Diagnostic>) -> Ending {
         let Some(verb) = &self.rules.kind.test else { return Ending::Done { id: Some(id), warnings } };
         match probe::test(self.lane, verb, &id, self.run.redactor, self.run.report).await {
-            Ok((Verdict::Passed(_), _)) => {
-                if let Some(mut record) = self.recorded.take() {
-                    record.extra.shift_remove(TEST);
-                    record.rev += 1;
-                    if let Err(error) = self.run.committer.commit(vec![Entry::Record(record)]).await {
-                        self.run.shared.trouble.borrow_mut().push(error.diagnostic());
-                    }
-                }
-            }
+            Ok((Verdict::Passed(_), _)) => self.tested().await,
             Ok((Verdict::Failed(message), _)) => {
                 let error = probe::failure(self.address(), message.as_deref())
                     .label_opt(self.change.source, "declared here, with `test: after`")
@@ -591,9 +583,21 @@ impl<'s, 'r> Step<'s, 'r> {
                     .about(self.address());
                 warning.severity = crate::diagnostic::Severity::Warning;
                 warnings.push(warning.note("it was written and is recorded; the API could not be asked to test it"));
+                // No verdict is no debt: what cannot be tested would be owed for ever.
+                self.tested().await;
             }
         }
         Ending::Done { id: Some(id), warnings }
+    }
+
+    /// The record, without the mark that a test is owed.
+    async fn tested(&self) {
+        let Some(mut record) = self.recorded.take() else { return };
+        record.extra.shift_remove(TEST);
+        record.rev += 1;
+        if let Err(error) = self.run.committer.commit(vec![Entry::Record(record)]).await {
+            self.run.shared.trouble.borrow_mut().push(error.diagnostic());
+        }
     }
 
     fn ending(&self, id: &str, findings: Vec<Finding>) -> Ending {

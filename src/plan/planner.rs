@@ -224,7 +224,9 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
     }
     let given_away: BTreeSet<Address> = changes.iter().filter_map(|c| c.moved_from.clone()).collect();
     changes.extend(leftover::all(world, &given_away, &mut found));
-    found.extend(leftover::interrupted(world));
+    if !world.options.destroy {
+        found.extend(leftover::interrupted(world));
+    }
     let mut names: Vec<&str> = world.project.targets.keys().map(String::as_str).collect();
     names.retain(|name| changes.iter().any(|c| c.address.target() == *name));
     let targets = names

@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 
-use super::exchange::climbs;
+use super::exchange::{climbs, is_unsafe};
 use super::model::{
     AuthScheme, Collection, Covers, Definition, Delete, Errors, Field, FieldType, Kind, Method, Paging, Semantics, Update,
 };
@@ -58,6 +58,7 @@ fn meaning(definition: &Definition, wrong: Wrong<'_>) {
             "auth: { token: { header: Authorization, prefix: \"Bearer \" } }",
         );
     }
+    check_words(definition, wrong);
     for (name, scheme) in &definition.auth {
         check_auth(scheme, &format!("auth.{name}"), wrong);
     }
@@ -93,6 +94,39 @@ fn meaning(definition: &Definition, wrong: Wrong<'_>) {
         }
         check_fields(&kind.fields, &format!("{at}.fields"), wrong);
         check_verbs(kind, &at, wrong);
+    }
+}
+
+/// Names are printed, and stand in addresses of files; numbers must leave room for at least one.
+fn check_words(definition: &Definition, wrong: Wrong<'_>) {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let names = [("platform", definition.platform.as_str())]
+        .into_iter()
+        .chain(definition.collections.keys().map(|name| ("collections", name.as_str())))
+        .chain(definition.kinds.keys().map(|name| ("kinds", name.as_str())));
+    for (at, name) in names.filter(|(_, name)| !is_name(name)) {
+        wrong(at, format!("{name:?} is not a usable name"), "letters, digits, `-`, `_` and `.`");
+    }
+    let titles = definition.kinds.iter().map(|(name, kind)| (format!("kinds.{name}.title"), kind.title.as_str()));
+    for (at, title) in titles.chain([("title".to_owned(), definition.title.as_str())]) {
+        if title.trim().is_empty() || title.chars().any(is_unsafe) {
+            wrong(&at, "a title is one line of text".into(), "");
+        }
+    }
+    if definition.kinds.is_empty() {
+        wrong("kinds", "a platform without kinds has nothing to declare".into(), "");
+    }
+    if definition.limits.parallelism == 0 {
+        wrong("limits.parallelism", "no request could ever be sent".into(), "parallelism: 8");
+    }
+    for (name, collection) in &definition.collections {
+        let size = match collection.list.paging {
+            Paging::LimitOnly { size, .. } | Paging::Offset { size, .. } | Paging::Page { size, .. } => size,
+            Paging::None | Paging::Cursor { .. } => 1,
+        };
+        if size == 0 {
+            wrong(&format!("collections.{name}.list.paging.size"), "a page of nothing never ends".into(), "size: 100");
+        }
     }
 }
 

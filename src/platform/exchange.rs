@@ -192,9 +192,23 @@ pub fn json_at<'j>(json: &'j serde_json::Value, path: &str) -> Option<&'j serde_
 /// a control character would not be found any more.
 #[must_use]
 pub fn harmless(text: &str, scrub: &dyn Fn(&str) -> String) -> String {
-    let joined: String = text.chars().filter(|c| !is_unsafe(*c)).collect();
+    let joined = without_controls(text);
     let scrubbed = scrub(&joined);
     neutral(if scrubbed == joined { text } else { &scrubbed })
+}
+
+/// The text without control characters and without the sequences that drive a terminal, `ESC [ 2 J`.
+fn without_controls(text: &str) -> String {
+    let mut kept = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
+            while chars.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {}
+        } else if !is_unsafe(c) {
+            kept.push(c);
+        }
+    }
+    kept
 }
 
 /// Could this character drive a terminal or turn a line around?
@@ -332,6 +346,8 @@ mod tests {
         assert_eq!(said(&format!(r#"{{"error":"bad token: {secret}"}}"#)), "bad token: (redacted)");
         let broken = format!("{}\u{1}{}", &secret[..20], &secret[20..]);
         assert_eq!(said(&serde_json::json!({ "error": broken }).to_string()), "(redacted)");
+        let driven = format!("{}\u{1b}[2J{}", &secret[..20], &secret[20..]);
+        assert_eq!(said(&serde_json::json!({ "error": driven }).to_string()), "(redacted)");
         assert_eq!(said(&format!("plain {secret}")), "plain (redacted)");
         let page = read(&koreai(), &answer(200, &format!("{}{secret}", "y".repeat(60))), &scrub).unwrap_err();
         assert!(

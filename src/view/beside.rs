@@ -32,8 +32,9 @@ pub fn render(beside: &Beside<'_>, sources: &Sources, style: &Style) -> String {
     // A terminal has only so many columns: what is left after path and words is shared by the two values.
     let room = style.width.saturating_sub(2 + widths[0] + widths[2] + 9) / 2;
     if style.tty && !style.full {
-        widths[1] = widths[1].min(room.max(16));
-        widths[3] = widths[3].min(room.max(16));
+        // The live side mostly says `=`; what it does not need, the declared side has.
+        widths[3] = widths[3].min(room.max(18));
+        widths[1] = widths[1].min((2 * room).saturating_sub(widths[3]).max(18));
     }
     let draw = |cells: [&str; 4], inks: [anstyle::Style; 4]| {
         let mut line = Line::new(style, 2);

@@ -62,6 +62,13 @@ pub(super) async fn rekey(
     }
     found.extend(unset);
     let made = |subjects: &[Subject]| subjects.iter().map(|subject| subject.rekeyed.made).sum::<usize>();
+    let total = |of: fn(&Rekeyed) -> usize| subjects.iter().map(|subject| of(&subject.rekeyed)).sum::<usize>();
+    let left = total(|rekeyed| rekeyed.left.len());
+    if left > 0 && total(|rekeyed| rekeyed.made + rekeyed.already) == 0 {
+        let what = format!("of {} none can be made anew, so another key would only forget them", count(left, "fingerprint"));
+        let help = "is the key at hand the one that this state was written with, and are the variables set?";
+        return Err(vec![Diagnostic::error(codes::NOT_ACCEPTED, what).help(help)]);
+    }
     if made(&subjects) > 0 || keys.is_in_file {
         if !approved(context, args.yes, "another key", &question(made(&subjects), &keys)).await? {
             out.note("Nothing was changed.");

@@ -253,3 +253,29 @@ fn nested_fields() {
     let found = wrong("note: {}", &format!("note: {{}}\n      f0: &f0 {{}}{levels}"));
     assert!(found.len() == 1 && found[0].contains("beyond what patchbay reads"), "{found:?}");
 }
+
+#[test]
+fn names_titles_and_numbers_are_usable() {
+    for (from, to, expected) in [
+        ("platform: p", "platform: ../p", "PB0114 my.yaml:1 \"../p\" is not a usable name | letters, digits, `-`, `_` and `.`"),
+        (
+            "  thing:\n    title",
+            "  a thing:\n    title",
+            "PB0114 my.yaml:19 \"a thing\" is not a usable name | letters, digits, `-`, `_` and `.`",
+        ),
+        ("title: P", "title: \"a\\e[2Jb\"", "PB0114 my.yaml:3 a title is one line of text"),
+        (
+            "headers: {",
+            "limits: { parallelism: 0 }\nheaders: {",
+            "PB0114 my.yaml:9 no request could ever be sent | parallelism: 8",
+        ),
+        (
+            "items: things, total: total }",
+            "items: things, total: total, paging: { style: offset, size: 0 } }",
+            "PB0114 my.yaml:15 a page of nothing never ends | size: 100",
+        ),
+    ] {
+        let found = wrong(from, to);
+        assert!(found.iter().any(|line| line == expected), "{to}: {found:#?}");
+    }
+}
