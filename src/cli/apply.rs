@@ -80,7 +80,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     if let Some(path) = args.plan.as_ref().filter(|_| !out.is_json && out.quiet == 0) {
         // It was read when it was approved.
         let count = planned.plan.changes.iter().filter(|c| c.action.is_change()).count();
-        out.text(&format!("patchbay apply {}   {count} operation{}\n", path.display(), if count == 1 { "" } else { "s" }));
+        out.text(&format!("patchbay apply {}   {}\n", path.display(), view::count(count, "operation")));
     } else {
         show_plan("apply", out, &planned, &session, &sources);
     }
@@ -195,7 +195,7 @@ fn read_saved(context: &Context<'_>, path: &Path) -> Result<SavedPlan, Diagnosti
 /// The state cannot be read.
 pub(super) async fn wait_for_the_dead(session: &mut Session, out: &Out) -> Result<(), Diagnostic> {
     let now = clock::now();
-    let is_over = |i: &&Intent| process::is_gone(&i.run) || i.until.is_some_and(|until| now.as_second() > until + 60);
+    let is_over = |i: &&Intent| process::is_gone(&i.run) || i.has_expired(now.as_second());
     let mut over: Vec<&Intent> = session.state.open_intents().filter(is_over).collect();
     if over.is_empty() {
         return Ok(());
@@ -280,13 +280,7 @@ pub async fn execute(
     let run = process::this_run();
     let opened = session.location.open(session.lineage.clone(), run.clone()).await.map_err(|e| e.diagnostic())?;
     let Opened { journal, state: now, .. } = opened;
-    if !now.writable() {
-        return Err(Diagnostic::error(
-            codes::STATE_NEWER,
-            "the state was written by a newer patchbay and is not written by this one",
-        )
-        .help("use the newer version"));
-    }
+    session::writable(&now)?;
     let (journal, lineage) = store::begin(journal).await.map_err(|e| e.diagnostic())?;
     if lineage != session.lineage {
         return Err(Diagnostic::error(codes::STATE_CONFLICT, "another run has just made the state")

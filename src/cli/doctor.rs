@@ -113,8 +113,3 @@ fn advice(what: &str, health: Health, text: impl Into<String>, help: impl Into<S
 fn failed(what: &str, error: &Diagnostic) -> Check {
     check(what, Health::Bad, format!("{} {}", error.code.id(), error.summary))
 }
-
-/// `1 target`, `2 targets`
-fn count(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
-}

@@ -26,6 +26,7 @@ use crate::platform::object::{Completeness, Object, natural_key};
 use crate::source::Sources;
 use crate::suggest;
 use crate::value::Value;
+use crate::view::count;
 
 /// `export`
 #[derive(Debug, Args)]
@@ -327,16 +328,13 @@ fn as_json(exported: &[Exported], found: &[Diagnostic], sources: &Sources) -> Js
 
 fn told(context: &Context<'_>, exported: &[Exported], file: Option<&Path>, written: &[&Path]) {
     let out = context.out;
-    let count = exported.len();
-    let plural = if count == 1 { "" } else { "s" };
     match file.filter(|file| written.contains(file)) {
-        Some(file) => out.note(&format!("Exported {count} connection{plural} to {}.", file.display())),
-        None if count == 0 => out.note("There is nothing to export."),
+        Some(file) => out.note(&format!("Exported {} to {}.", count(exported.len(), "connection"), file.display())),
+        None if exported.is_empty() => out.note("There is nothing to export."),
         None => {}
     }
     let names: Vec<&str> = exported.iter().flat_map(|one| one.declared.variables.iter().map(|v| v.name.as_str())).collect();
     if !names.is_empty() {
-        let plural = if names.len() == 1 { "" } else { "s" };
-        out.note(&format!("{} variable{plural} must be set before a plan: {}", names.len(), names.join(", ")));
+        out.note(&format!("{} must be set before a plan: {}", count(names.len(), "variable"), names.join(", ")));
     }
 }

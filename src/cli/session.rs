@@ -15,7 +15,7 @@ use crate::engine::lane::{Lane, Patience};
 use crate::engine::login::Account;
 use crate::engine::refresh::Lanes;
 use crate::io::http::{Endpoint, HttpClient};
-use crate::io::store::{Location, load_key, ulid, waiting_key};
+use crate::io::store::{Location, key_variable, load_key, ulid, waiting_key};
 use crate::io::{clock, files, tls};
 use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
@@ -487,11 +487,22 @@ pub fn location(globals: &Globals, gathered: &Gathered) -> Result<Location, Diag
     }
 }
 
+/// This program knows every promise of the state's format.
+///
+/// # Errors
+/// It does not, and so must not write it.
+pub fn writable(state: &State) -> Result<(), Diagnostic> {
+    if state.writable() {
+        return Ok(());
+    }
+    let what = "the state was written by a newer patchbay and is not written by this one";
+    Err(Diagnostic::error(codes::STATE_NEWER, what).help("use the newer version"))
+}
+
 /// A new key waits beside the old one: it is about to be replaced, or that was interrupted.
 #[must_use]
 pub fn unfinished_rotation(env: &BTreeMap<String, String>, dir: &Path) -> Option<Diagnostic> {
-    let is_in_variable = env.get("PATCHBAY_STATE_KEY").is_some_and(|key| !key.is_empty());
-    if is_in_variable || matches!(waiting_key(dir), Ok(None)) {
+    if key_variable(env).is_some() || matches!(waiting_key(dir), Ok(None)) {
         return None;
     }
     Some(
@@ -503,8 +514,7 @@ pub fn unfinished_rotation(env: &BTreeMap<String, String>, dir: &Path) -> Option
 
 /// The fingerprint key. Where there is none and none is made, one is made up: no record's fingerprint compares with it.
 fn key(opening: &Opening<'_>, dir: &Path) -> Result<(Key, bool), StateError> {
-    let from_env = opening.env.get("PATCHBAY_STATE_KEY").filter(|k| !k.is_empty());
-    let load = |create| load_key(dir, from_env.map(String::as_str), create);
+    let load = |create| load_key(dir, key_variable(opening.env), create);
     let key = match opening.key {
         KeyUse::Must => load(true)?,
         // A folder that cannot be written is no reason not to look.

@@ -216,11 +216,9 @@ enum Fate {
 }
 
 fn fate(intent: &Intent) -> Fate {
-    // As long as an apply waits before it takes a request for lost.
-    const GRACE: i64 = 60;
     if process::is_gone(&intent.run) {
         Fate::Gone
-    } else if intent.until.is_some_and(|until| clock::now().as_second() > until + GRACE) {
+    } else if intent.has_expired(clock::now().as_second()) {
         Fate::Over
     } else {
         Fate::MayLive
@@ -349,9 +347,4 @@ async fn approved(context: &Context<'_>, yes: bool, what: &str, question: &str) 
         return Err(vec![error.help("pass --yes; nothing is touched at an API")]);
     }
     Ok(apply::confirmed(out, &format!("{question} Type yes:"), "yes").await)
-}
-
-/// `1 record`, `2 records`
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

@@ -5,7 +5,7 @@ use super::gather::gather;
 use super::{Context, exit};
 use crate::diagnostic::has_errors;
 use crate::source::Sources;
-use crate::view;
+use crate::view::{self, count};
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
@@ -20,7 +20,6 @@ pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
     }
     match gathered {
         Some(gathered) if valid && !out.is_json => {
-            let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
             let offline = if args.offline { " Variables were not looked at." } else { "" };
             out.text(&format!(
                 "Valid: {} on {} in {}.{offline}\n",

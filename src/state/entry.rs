@@ -80,6 +80,16 @@ pub struct Intent {
     pub extra: Map<String, Value>,
 }
 
+impl Intent {
+    /// Is it too late for the request, by a clock that shows `now`, seconds since 1970? A minute of grace is for clocks
+    /// that differ.
+    #[must_use]
+    pub fn has_expired(&self, now: i64) -> bool {
+        const GRACE: i64 = 60;
+        self.until.is_some_and(|until| now > until.saturating_add(GRACE))
+    }
+}
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -294,6 +304,21 @@ mod tests {
     use super::super::samples::{LINEAGE, done, header, intent, record, tombstone};
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_request_is_taken_for_lost_a_minute_after_its_deadline() {
+        let until = |until| Intent { until, ..intent("01KAHVB0-2", "kore-prod/claude", 4, "01KAHVB0/ci-7/4121") };
+        for (deadline, now, expected) in [
+            (Some(1_000), 1_000, false),
+            (Some(1_000), 1_060, false),
+            (Some(1_000), 1_061, true),
+            (Some(1_000), -5, false),
+            (Some(i64::MAX), i64::MAX, false),
+            (None, i64::MAX, false),
+        ] {
+            assert_eq!(until(deadline).has_expired(now), expected, "{deadline:?} at {now}");
+        }
+    }
 
     fn every_kind() -> Vec<Entry> {
         let mut claim = intent("01KAHVB0-2", "kore-prod/claude", 4, "01KAHVB0/ci-7/4121");

@@ -31,5 +31,7 @@ pub mod style;
 pub mod test;
 mod text;
 
+pub use text::count;
+
 #[cfg(test)]
 mod samples;

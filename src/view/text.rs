@@ -116,7 +116,8 @@ pub(super) fn duration(elapsed: Duration) -> String {
 }
 
 /// `1 target`, `2 targets`
-pub(super) fn count(n: usize, word: &str) -> String {
+#[must_use]
+pub fn count(n: usize, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }
 

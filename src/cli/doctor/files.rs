@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{advice, check, count, failed};
+use super::{advice, check, failed};
 use crate::cli::Context;
 use crate::cli::gather::Gathered;
 use crate::config::project::FILE_NAME;
 use crate::diagnostic::Diagnostic;
 use crate::io::files::{self, Git};
+use crate::view::count;
 use crate::view::doctor::{Check, Health, Section};
 
 /// The section. `wrong` are the errors of the configuration; nothing was gathered if they are of the worst kind.

@@ -1,11 +1,12 @@
 //! The state, as far as it can be read.
 
-use super::{advice, check, count, failed};
+use super::{advice, check, failed};
 use crate::cli::gather::Gathered;
 use crate::cli::{Context, session};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::io::store::{Location, RealFs, load_key, raw_state};
+use crate::io::store::{Location, RealFs, key_variable, load_key, raw_state};
 use crate::state::{Part, State, StateWarning, Survey};
+use crate::view::count;
 use crate::view::doctor::{Check, Health, Section};
 
 /// What was found of the state.
@@ -111,8 +112,7 @@ pub(super) fn section(context: &Context<'_>, gathered: &Gathered, seen: &Seen, i
             checks.push(check("orphans", Health::Odd, format!("{orphans} recorded and in no file; `patchbay plan` names them")));
         }
     }
-    let from_env = context.env.get("PATCHBAY_STATE_KEY").filter(|key| !key.is_empty());
-    match load_key(&gathered.dir, from_env.map(String::as_str), false) {
+    match load_key(&gathered.dir, key_variable(context.env), false) {
         Ok(Some(_)) => checks.push(check("fingerprint key", Health::Good, "at hand")),
         Ok(None) if state.records().any(|r| !r.secrets.is_empty()) => checks.push(advice(
             "fingerprint key",

@@ -6,19 +6,20 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::{Fate, MvArgs, Place, RmArgs, addresses, approved, chosen, count, document, failed, fate, read, unknown};
+use super::{Fate, MvArgs, Place, RmArgs, addresses, approved, chosen, document, failed, fate, read, unknown};
 use crate::address::Address;
 use crate::cli::gather::{Gathered, gather};
-use crate::cli::{Context, exit};
+use crate::cli::{Context, exit, session};
 use crate::config::desired::Connection;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::io::store::{self, Committer, Opened, load_key};
+use crate::io::store::{self, Committer, Opened, key_variable, load_key};
 use crate::io::{clock, process};
 use crate::plan::unit::{Content, units};
 use crate::platform::exchange::neutral;
 use crate::secret::Secret;
 use crate::source::Sources;
 use crate::state::{Destination, Entry, Fingerprinter, Key, Record, Stamp, State, StateWarning, carry, forget, relocate};
+use crate::view::count;
 
 /// `rm ADDR…`
 pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> Result<u8, Diagnostics> {
@@ -162,12 +163,7 @@ fn printer(context: &Context<'_>, gathered: Option<&Gathered>, state: &State) ->
 
 /// The key of this project's fingerprints, if it is here.
 pub(super) fn key(context: &Context<'_>, dir: &Path) -> Result<Option<Key>, Diagnostics> {
-    load_key(dir, key_variable(context), false).map_err(|e| failed(&e))
-}
-
-/// The key as a variable, which goes before the one in the file.
-pub(super) fn key_variable<'c>(context: &Context<'c>) -> Option<&'c str> {
-    context.env.get("PATCHBAY_STATE_KEY").filter(|key| !key.is_empty()).map(String::as_str)
+    load_key(dir, key_variable(context.env), false).map_err(|e| failed(&e))
 }
 
 /// The secrets that the files hold for these connections, by path.
@@ -188,15 +184,6 @@ pub(super) fn add_values(gathered: &Gathered, connection: &Connection, values: &
             values.entry(unit.path.to_string()).or_default().push(secret.clone());
         }
     }
-}
-
-/// This program knows every promise of the state's format.
-pub(super) fn writable(state: &State) -> Result<(), Diagnostics> {
-    if state.writable() {
-        return Ok(());
-    }
-    let what = "the state was written by a newer patchbay and is not written by this one";
-    Err(vec![Diagnostic::error(codes::STATE_NEWER, what).help("use the newer version")])
 }
 
 /// No run that may live is at work on one of these.
@@ -232,7 +219,7 @@ pub(super) async fn commit(
     let lineage = seen.lineage().unwrap_or_default();
     let opened = place.location.open(lineage.to_owned(), run.clone()).await.map_err(|e| failed(&e))?;
     let Opened { journal, state: now, .. } = opened;
-    writable(&now)?;
+    session::writable(&now).map_err(|error| vec![error])?;
     // People take their time before they agree.
     if let Some(address) = touched.iter().find(|address| now.rev(address) != seen.rev(address)) {
         let what = format!("`{address}` was changed by another run meanwhile");

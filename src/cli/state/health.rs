@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Fate, Place, RepairArgs, Seen, approved, count, document, failed, fate, look};
+use super::{Fate, Place, RepairArgs, Seen, approved, document, failed, fate, look};
 use crate::cli::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::io::clock;
@@ -10,6 +10,7 @@ use crate::io::store::{RealFs, new_lineage, replace_damaged};
 use crate::platform::exchange::neutral;
 use crate::source::Sources;
 use crate::state::{Flaw, Intent, Origin, Part, Repaired, StateWarning, Survey, Wrong, twins};
+use crate::view::count;
 
 /// `check`
 pub(super) fn check(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {

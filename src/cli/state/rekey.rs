@@ -19,18 +19,21 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::change::{add_values, commit, key, key_variable, still_open, unclaimed, writable};
-use super::{Place, RekeyArgs, approved, count, document, failed, read};
+use super::change::{add_values, commit, key, still_open, unclaimed};
+use super::{Place, RekeyArgs, approved, document, failed, read};
 use crate::address::Address;
 use crate::cli::args::Globals;
 use crate::cli::gather::{Gathered, gather};
 use crate::cli::{Context, exit, session};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
-use crate::io::store::{Fs as _, Location, RealFs, let_key_wait, new_key, replace_key, sync_waiting_key, waiting_key};
+use crate::io::store::{
+    Fs as _, Location, RealFs, key_variable, let_key_wait, new_key, replace_key, sync_waiting_key, waiting_key,
+};
 use crate::platform::exchange::neutral;
 use crate::secret::Secret;
 use crate::source::Sources;
 use crate::state::{Fingerprinter, Key, Left, Rekeyed, Rotation, Stamp, State, Stays, rekey as renew};
+use crate::view::count;
 
 /// Where the key is; for messages.
 const FILE: &str = ".patchbay/key";
@@ -53,7 +56,7 @@ pub(super) async fn rekey(
     let keys = keys(context, &dir, args)?;
     let Scope { mut subjects, elsewhere, mut found, unset } = scope(context, place, &keys, (gathered, found), sources).await?;
     for subject in &subjects {
-        writable(&subject.state)?;
+        session::writable(&subject.state).map_err(|error| vec![error])?;
         unclaimed(&subject.state, &subject.touched)?;
     }
     if !out.is_json {
@@ -119,7 +122,7 @@ fn keys(context: &Context<'_>, dir: &Path, args: &RekeyArgs) -> Result<Keys, Dia
         let help = "bring it here; if it is lost, `patchbay apply --rewrite-secrets` makes a new one and uses it";
         vec![Diagnostic::error(codes::NOT_FOUND, what).help(help)]
     })?;
-    let is_in_file = key_variable(context).is_none();
+    let is_in_file = key_variable(context.env).is_none();
     let waiting = if is_in_file { waiting_key(dir).map_err(|e| failed(&e))? } else { None };
     let given = args.new_key_env.as_deref().map(|name| given(context, name)).transpose().map_err(|error| vec![error])?;
     let is_resumed = waiting.is_some();

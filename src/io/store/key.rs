@@ -6,6 +6,7 @@
 //! A new key waits beside the old one, in `.patchbay/key.next-<id>`, until every fingerprint is made with it. So at every
 //! instant the keys of all fingerprints are there.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,18 @@ use super::Context as _;
 use super::fs::{Fs as _, RealFs, make_private_folder, read_small, write_private};
 use crate::state::{Key, StateError};
 
-/// The variable that the caller looked up for `from_env`; for messages.
+/// The variable that goes before the file.
 const VARIABLE: &str = "PATCHBAY_STATE_KEY";
 const FOLDER: &str = ".patchbay";
 const FILE: &str = "key";
 /// What the name of a key that waits begins with; the rest tells which one it is.
 const NEXT: &str = "key.next-";
+
+/// The key as a variable, if it is set to something.
+#[must_use]
+pub fn key_variable(env: &BTreeMap<String, String>) -> Option<&str> {
+    env.get(VARIABLE).filter(|key| !key.is_empty()).map(String::as_str)
+}
 
 /// The key: from the variable if it is set, else from `.patchbay/key` under the project's folder. If there is neither
 /// one is made when `create` says so, else there is none.

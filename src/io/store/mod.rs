@@ -49,7 +49,7 @@ use std::path::Path;
 pub use committer::{CommitStats, Committer, Finished};
 pub use fs::{Fs, Handle, Identity, RealFs};
 pub use journal::Journal;
-pub use key::{let_key_wait, load_key, new_key, new_lineage, replace_key, sync_waiting_key, ulid, waiting_key};
+pub use key::{key_variable, let_key_wait, load_key, new_key, new_lineage, replace_key, sync_waiting_key, ulid, waiting_key};
 pub use local::LocalStore;
 pub use location::{Location, Opened, begin};
 pub use remote::{Remote, RemoteStore};

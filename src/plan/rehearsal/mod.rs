@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::config::connections::Lifecycle;
 use crate::config::desired::Connection;
 use crate::config::node::Node;
-use crate::path::{FieldPath, Step};
+use crate::path::FieldPath;
 use crate::platform::exchange::ApiError;
 use crate::platform::model::{Collection, Definition, Delete, Field, Kind, Paging, ReadBack, ReadsAs, Semantics, Trust, Update};
 use crate::platform::object::{Completeness, Lister, Object, natural_key, read_answer};
@@ -270,15 +270,7 @@ impl<'d> Stage<'d> {
             );
         }
         self.record = record;
-        let left = diff::compare(&Subject {
-            connection: &self.connection,
-            kind: self.kind,
-            record: Some(&self.record),
-            live: Live::Read(&live),
-            fingerprinter: &self.printer,
-            rewrite_secrets: false,
-        })
-        .writes();
+        let left = self.writes(&live);
         if !left.is_empty() {
             let fields: Vec<String> = left.iter().map(|path| format!("`{path}`")).collect();
             problem(
@@ -287,6 +279,19 @@ impl<'d> Stage<'d> {
             );
         }
         Some(())
+    }
+
+    /// What a plan would write now.
+    fn writes(&self, live: &Object) -> Vec<FieldPath> {
+        diff::compare(&Subject {
+            connection: &self.connection,
+            kind: self.kind,
+            record: Some(&self.record),
+            live: Live::Read(live),
+            fingerprinter: &self.printer,
+            rewrite_secrets: false,
+        })
+        .writes()
     }
 
     /// Every unit to every other value that it has, one at a time.
@@ -298,18 +303,14 @@ impl<'d> Stage<'d> {
             .collect();
         for path in paths {
             let Some(field) = field_at(self.kind, &path) else { continue };
-            let name = path.steps().iter().rev().find_map(|step| match step {
-                Step::Key(key) => Some(key.clone()),
-                _ => None,
-            });
-            let Some(name) = name else { continue };
+            let Some(name) = path.last_key() else { continue };
             let mut n = 1;
-            while let Some(value) = next_value(field, &name, &path, n) {
+            while let Some(value) = next_value(field, name, &path, n) {
                 n += 1;
                 self.change(&path, value, is_first, report);
             }
             // And back, so that the next field is changed from where the story began.
-            if let Some(value) = next_value(field, &name, &path, 0) {
+            if let Some(value) = next_value(field, name, &path, 0) {
                 self.change(&path, value, is_first, report);
             }
         }
@@ -321,15 +322,7 @@ impl<'d> Stage<'d> {
             return;
         }
         let Ok(live) = self.object(&self.record.id.clone()) else { return };
-        let writes = diff::compare(&Subject {
-            connection: &self.connection,
-            kind: self.kind,
-            record: Some(&self.record),
-            live: Live::Read(&live),
-            fingerprinter: &self.printer,
-            rewrite_secrets: false,
-        })
-        .writes();
+        let writes = self.writes(&live);
         let shown = path.to_string();
         let choice =
             if writes.is_empty() { None } else { body::choose(self.kind, &self.connection, &writes, Some(&live.body)).ok() };

@@ -66,7 +66,7 @@ impl Document {
     pub(super) async fn begin(&mut self, lineage: &str) -> Result<(), StateError> {
         lineage.clone_into(&mut self.lineage);
         self.load().await?;
-        self.check_format()?;
+        self.ledger.check_format(self.link.place())?;
         let tested = self.at.as_ref().map(|at| at.tested.clone()).unwrap_or_default();
         self.link.test(&tested).await?;
         self.put(&[]).await
@@ -76,7 +76,7 @@ impl Document {
     pub(super) async fn put(&mut self, entries: &[Entry]) -> Result<(), StateError> {
         let mut attempts = self.link.begin();
         loop {
-            self.check_format()?;
+            self.ledger.check_format(self.link.place())?;
             let missing = self.ledger.missing(entries);
             if missing.is_empty() && self.at.is_some() {
                 return Ok(());
@@ -118,13 +118,6 @@ impl Document {
         ledger.settle();
         (self.ledger, self.at) = (ledger, at);
         Ok(())
-    }
-
-    fn check_format(&self) -> Result<(), StateError> {
-        match self.ledger.state().newer_format() {
-            Some((major, minor)) => Err(StateError::Newer { name: self.link.place().to_owned(), major, minor }),
-            None => Ok(()),
-        }
     }
 
     /// The document with these entries in it: when it may be written, where that leads to, and its text.

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::state::{Entry, LATE, State};
+use crate::state::{Entry, LATE, State, StateError};
 
 /// What is known of a state.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,14 @@ impl Ledger {
     /// What is durable, as far as it was read.
     pub(super) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// May this patchbay write to the state at this place?
+    pub(super) fn check_format(&self, place: &str) -> Result<(), StateError> {
+        match self.state.newer_format() {
+            Some((major, minor)) => Err(StateError::Newer { name: place.to_owned(), major, minor }),
+            None => Ok(()),
+        }
     }
 
     /// The turn of each open intent.

@@ -139,7 +139,7 @@ impl Segments {
     pub(super) async fn begin(&mut self, lineage: &str) -> Result<(), StateError> {
         lineage.clone_into(&mut self.lineage);
         self.load().await?;
-        self.check_format()?;
+        self.ledger.check_format(self.link.place())?;
         let tested = self.at.as_ref().map(|at| at.tested.clone()).unwrap_or_default();
         self.link.test(&tested).await?;
         self.ready().await?;
@@ -276,18 +276,11 @@ impl Segments {
 
     /// Sees to it that there is a base, and that its log may be written.
     async fn ready(&mut self) -> Result<(), StateError> {
-        self.check_format()?;
+        self.ledger.check_format(self.link.place())?;
         if self.at.is_none() {
             self.create().await?;
         }
         self.fold().await
-    }
-
-    fn check_format(&self) -> Result<(), StateError> {
-        match self.ledger.state().newer_format() {
-            Some((major, minor)) => Err(StateError::Newer { name: self.link.place().to_owned(), major, minor }),
-            None => Ok(()),
-        }
     }
 
     /// Makes the first base. Epochs begin with the clock, so that what is left of a state that somebody removed is of
@@ -304,7 +297,7 @@ impl Segments {
             let trouble = unless_final(answer, "there is still none").map_err(|t| t.into_error("create", self.link.place()))?;
             self.load().await?;
             if self.at.is_some() {
-                return self.check_format();
+                return self.ledger.check_format(self.link.place());
             }
             attempts.failed("create", trouble).await?;
         }
@@ -387,7 +380,7 @@ impl Segments {
         let mut attempts = self.link.begin();
         while let Some((epoch, body)) = self.next_base() {
             let Some(version) = self.at.as_ref().map(|at| at.version.clone()) else { return Ok(()) };
-            self.check_format()?;
+            self.ledger.check_format(self.link.place())?;
             self.link.bytes += body.len() as u64;
             let answer = self.link.bucket.put(BASE, body, Condition::Is(version)).await;
             let trouble = unless_final(answer, "it stays as it was").map_err(|t| t.into_error("write", self.link.place()))?;
