@@ -8,10 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::ApplyArgs;
+use super::events::Listener;
 use super::gather::{Gathered, gather};
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
-use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
@@ -24,6 +24,7 @@ use crate::plan::saved::SavedPlan;
 use crate::source::Sources;
 use crate::state::{Entry, Intent};
 use crate::view;
+use crate::view::digest::{Digest, Frame};
 
 /// An interrupted run's request may still be on its way for this long after its process is gone.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -34,11 +35,11 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     let mut sources = Sources::default();
     let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        return fail(out, &found, &sources);
+        return fail(context, &found, &sources);
     };
     let saved = match args.plan.as_deref().map(|path| read_saved(context, path)).transpose() {
         Ok(saved) => saved,
-        Err(error) => return fail(out, &[error], &sources),
+        Err(error) => return fail(context, &[error], &sources),
     };
     let chosen = saved.as_ref().map(|saved| session::with_choices(context.globals, &args.planning, &saved.choices));
     let (globals, flags) = chosen.as_ref().map_or((context.globals, &args.planning), |(globals, flags)| (globals, flags));
@@ -46,11 +47,11 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
         Opening { globals, planning: flags, env: context.env, redactor: context.redactor, key: KeyUse::Must, targets: None };
     let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
-        Err(errors) => return fail(out, &errors, &sources),
+        Err(errors) => return fail(context, &errors, &sources),
     };
-    let lines = Lines::new(out);
+    let lines = Listener::new(context).with_sources(&sources);
     if let Err(error) = wait_for_the_dead(&mut session, out).await {
-        return fail(out, &[error], &sources);
+        return fail(context, &[error], &sources);
     }
 
     let filling = Filling::new(&gathered);
@@ -59,42 +60,43 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
     found.append(&mut planned.diagnostics);
     if found.iter().any(|d| d.is_error() && !is_blocked(d)) {
         if exit::of_errors(&found) == exit::REFUSED {
-            show_plan("apply", out, &planned, &session, &sources);
+            show_plan("apply", context, &planned, &found, &session, &sources);
         }
-        return refuse("apply", out, &planned.plan, &found, &sources);
+        return refuse("apply", context, &planned.plan, &found, &sources);
     }
     if let Some(saved) = &saved {
         let plan = std::mem::take(&mut planned.plan);
         match saved.narrow(plan, session.fingerprinter.key_id(), context.globals.profile.as_deref()) {
             Ok(plan) => planned.plan = plan,
-            Err(errors) => return fail(out, &errors, &sources),
+            Err(errors) => return fail(context, &errors, &sources),
         }
     }
     let blocked_ones = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if blocked_ones && !args.skip_blocked {
-        show_plan("apply", out, &planned, &session, &sources);
-        return refuse("apply", out, &planned.plan, &found, &sources);
+        show_plan("apply", context, &planned, &found, &session, &sources);
+        return refuse("apply", context, &planned.plan, &found, &sources);
     }
     // What was accepted as blocked is a remark from here on.
     found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = crate::diagnostic::Severity::Warning);
-    if let Some(path) = args.plan.as_ref().filter(|_| !out.is_json && out.quiet == 0) {
+    if let Some(path) = args.plan.as_ref().filter(|_| !out.is_machine && out.quiet == 0) {
         // It was read when it was approved.
+        super::plan::hold("apply", context, &planned, &found, &session, &sources);
         let count = planned.plan.changes.iter().filter(|c| c.action.is_change()).count();
         out.text(&format!("patchbay apply {}   {}\n", path.display(), view::count(count, "operation")));
     } else {
-        show_plan("apply", out, &planned, &session, &sources);
+        show_plan("apply", context, &planned, &found, &session, &sources);
     }
-    if !out.is_json {
+    if !out.is_machine {
         super::plan::show_rest("apply", out, &found, &sources);
     }
     if planned.plan.is_empty() {
         if has_remains(&session, &planned.plan)
             && let Err(error) = execute(context, &gathered, &session, &references, &planned, &lines).await
         {
-            return fail(out, &[error], &sources);
+            return fail(context, &[error], &sources);
         }
         let outcome = Outcome { requests: 0, ..Outcome::default() };
-        if out.is_json {
+        if out.is_machine {
             out.json(&view::json::apply_document(&outcome, &planned.plan, &found, &sources));
         }
         return exit::OK;
@@ -107,7 +109,7 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             let fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
             match as_approved(&approved, fresh, &session) {
                 Ok(fresh) => planned = fresh,
-                Err(errors) => return fail(out, &errors, &sources),
+                Err(errors) => return fail(context, &errors, &sources),
             }
         }
         Approval::Denied => {
@@ -115,12 +117,12 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             return exit::OK;
         }
         Approval::Impossible(error) => {
-            return refuse("apply", out, &planned.plan, &[error], &sources);
+            return refuse("apply", context, &planned.plan, &[error], &sources);
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
-        Ok(outcome) => finish("apply", out, &planned.plan, &outcome, found, &session, &sources),
-        Err(error) => fail(out, &[error], &sources),
+        Ok(outcome) => finish("apply", context, &planned.plan, &outcome, found, &session, &sources),
+        Err(error) => fail(context, &[error], &sources),
     }
 }
 
@@ -144,8 +146,10 @@ pub fn is_blocked(diagnostic: &Diagnostic) -> bool {
     [codes::UNCHANGEABLE, codes::UNDELETABLE].contains(&diagnostic.code)
 }
 
-pub(super) fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
-    if out.is_json {
+pub(super) fn fail(context: &Context<'_>, errors: &[Diagnostic], sources: &Sources) -> u8 {
+    let out = context.out;
+    context.reports.hold_errors(errors, sources);
+    if out.is_machine {
         out.json(&view::json::apply_document(&Outcome::default(), &Plan::default(), errors, sources));
     } else {
         out.failed(errors, sources);
@@ -154,9 +158,14 @@ pub(super) fn fail(out: &Out, errors: &[Diagnostic], sources: &Sources) -> u8 {
 }
 
 /// Ends before the first write, with the plan in the document where there is one.
-pub(super) fn refuse(command: &str, out: &Out, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
+pub(super) fn refuse(command: &'static str, context: &Context<'_>, plan: &Plan, found: &[Diagnostic], sources: &Sources) -> u8 {
+    let out = context.out;
     let code = exit::of_errors(found);
-    if out.is_json {
+    context.reports.hold(|| {
+        let document = view::json::apply_document(&Outcome::default(), plan, found, sources);
+        Digest::of_plan(command, plan, found, sources, Frame::default(), document)
+    });
+    if out.is_machine {
         out.json(&view::json::apply_document(&Outcome::default(), plan, found, sources));
     } else if code == exit::REFUSED && out.quiet == 0 {
         super::plan::show_rest(command, out, found, sources);
@@ -166,8 +175,18 @@ pub(super) fn refuse(command: &str, out: &Out, plan: &Plan, found: &[Diagnostic]
     code
 }
 
-pub(super) fn show_plan(command: &str, out: &Out, planned: &Planned, session: &Session, sources: &Sources) {
-    if !out.is_json && out.quiet == 0 {
+/// Shows what is going to be done, and keeps it for the reports.
+pub(super) fn show_plan(
+    command: &'static str,
+    context: &Context<'_>,
+    planned: &Planned,
+    found: &[Diagnostic],
+    session: &Session,
+    sources: &Sources,
+) {
+    let out = context.out;
+    super::plan::hold(command, context, planned, found, session, sources);
+    if !out.is_machine && out.quiet == 0 {
         let head = super::plan::head(command, planned, session);
         out.text(&view::plan::render(&planned.plan, sources, &head, &out.stdout));
     }
@@ -236,7 +255,7 @@ async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Appro
     if args.yes || saved {
         return Approval::Given;
     }
-    if !out.may_ask || out.is_json {
+    if !out.may_ask || out.is_machine {
         return Approval::Impossible(
             Diagnostic::error(codes::NOT_APPROVED, "these changes need approval, and nobody can be asked")
                 .help("review the plan and pass --yes, or save it with `patchbay plan --out FILE` and apply that file"),
@@ -275,7 +294,7 @@ pub async fn execute(
     session: &Session,
     references: &crate::config::desired::References<'_>,
     planned: &Planned,
-    lines: &Lines<'_>,
+    lines: &Listener<'_>,
 ) -> Result<Outcome, Diagnostic> {
     let run = process::this_run();
     let opened = session.location.open(session.lineage.clone(), run.clone()).await.map_err(|e| e.diagnostic())?;
@@ -313,11 +332,14 @@ pub async fn execute(
             shared: &shared,
         };
         let (send, stop) = watch::channel(Stop::No);
+        lines.begin(&planned.plan);
         tokio::select! {
             outcome = apply(&engine, &planned.plan, stop) => outcome,
             () = listen(send) => Outcome::default(),
+            () = lines.tick() => Outcome::default(),
         }
     };
+    lines.end();
     let mut outcome = outcome;
     match committer.finish().await {
         Ok(finished) => outcome.diagnostics.extend(finished.warnings.iter().map(crate::state::StateWarning::diagnostic)),
@@ -362,17 +384,23 @@ fn settled(session: &Session, plan: &Plan) -> Vec<Entry> {
 }
 
 pub(super) fn finish(
-    command: &str,
-    out: &Out,
+    command: &'static str,
+    context: &Context<'_>,
     plan: &Plan,
     outcome: &Outcome,
     mut found: Diagnostics,
     session: &Session,
     sources: &Sources,
 ) -> u8 {
+    let out = context.out;
     let code = exit::of_outcome(outcome);
+    context.reports.hold(|| {
+        let frame = Frame { requests: outcome.requests, elapsed: outcome.elapsed, ..session.frame() };
+        let document = view::json::apply_document(outcome, plan, &found, sources);
+        Digest::of_outcome(command, outcome, plan, &found, sources, frame, document)
+    });
     let state = session.location.name();
-    if out.is_json {
+    if out.is_machine {
         found.extend(outcome.diagnostics.iter().cloned());
         out.json(&view::json::apply_document(outcome, plan, &found, sources));
         return code;

@@ -30,7 +30,7 @@ pub struct Globals {
     #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PATCHBAY_CHDIR", hide_env = true)]
     pub chdir: Option<PathBuf>,
     /// Use this profile of patchbay.toml
-    #[arg(long, global = true, value_name = "NAME", env = "PATCHBAY_PROFILE", hide_env = true)]
+    #[arg(long, global = true, value_name = "NAME", env = "PATCHBAY_PROFILE", hide_env = true, add = super::complete::profiles())]
     pub profile: Option<String>,
     /// Read these connection files, folders or globs instead of the project's
     #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PATCHBAY_FILE", hide_env = true)]
@@ -42,10 +42,10 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "PATH|URL", env = "PATCHBAY_STATE", hide_env = true)]
     pub state: Option<PathBuf>,
     /// Only these connections and what they depend on: an address, a target or a glob
-    #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target")]
+    #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target", add = super::complete::addresses())]
     pub only: Vec<String>,
     /// Not these connections
-    #[arg(long, global = true, value_name = "ADDR|GLOB")]
+    #[arg(long, global = true, value_name = "ADDR|GLOB", add = super::complete::addresses())]
     pub exclude: Vec<String>,
     /// Print one JSON document, errors included
     #[arg(long, global = true)]
@@ -53,6 +53,9 @@ pub struct Globals {
     /// What goes to standard output
     #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", hide_env = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// Write a report: json, jsonl, markdown, github, gitlab, codequality, azure, sarif, junit, prom, html
+    #[arg(long, global = true, value_name = "FMT[=PATH]", env = "PATCHBAY_REPORT", hide_env = true, value_delimiter = ',')]
+    pub report: Vec<String>,
     /// Colours: auto, always, never
     #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", hide_env = true, value_parser = ["auto", "always", "never"])]
     pub color: Option<String>,
@@ -68,6 +71,9 @@ pub struct Globals {
     /// Print more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// No live display of what runs
+    #[arg(long, global = true, env = "PATCHBAY_NO_PROGRESS", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_progress: bool,
     /// Never ask
     #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub no_input: bool,
@@ -91,6 +97,12 @@ impl Globals {
     pub fn is_json(&self) -> bool {
         self.json || self.format == Format::Json
     }
+
+    /// Is standard output the event stream?
+    #[must_use]
+    pub fn is_jsonl(&self) -> bool {
+        !self.json && self.format == Format::Jsonl
+    }
 }
 
 /// What goes to standard output.
@@ -100,6 +112,8 @@ pub enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// One event a line: plan, apply, destroy, drift.
+    Jsonl,
     /// `graph` only.
     #[value(hide = true)]
     Mermaid,
@@ -129,6 +143,11 @@ pub enum Command {
         after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets"
     )]
     Validate(Validate),
+    /// Bring connection files into their canonical form; comments stay
+    #[command(
+        after_help = "Examples:\n  patchbay fmt\n  patchbay fmt --check            exit 1 if a file is not formatted\n  patchbay fmt --diff             show what would change\n  patchbay fmt - < file.yaml      standard input to standard output"
+    )]
+    Fmt(super::fmt::FmtArgs),
     /// Show what would change
     #[command(
         after_help = "Examples:\n  patchbay plan\n  patchbay plan --detailed-exitcode    exit 2 if there are changes\n  patchbay plan --out plan.json        save it; apply exactly this later\n  patchbay plan --only kore-prod"
@@ -175,6 +194,9 @@ pub enum Command {
         after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json\n\nExit codes: 0 nothing is bad; something may be odd · 1 something is bad"
     )]
     Doctor(super::doctor::DoctorArgs),
+    /// What a diagnostic's code means, with an example that fails and one that works
+    #[command(after_help = "Examples:\n  patchbay explain PB0103\n  patchbay explain exit-codes\n  patchbay explain --list")]
+    Explain(super::explain::ExplainArgs),
     /// Check a platform definition of your own
     Platform(super::platform::PlatformArgs),
     /// Serve the vendors' APIs on loopback, to try things out
@@ -184,8 +206,47 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
     Schema(Schema),
+    /// Print the script that teaches a shell to complete commands, addresses and targets
+    #[command(
+        after_help = "Examples:\n  source <(patchbay completions bash)             in ~/.bashrc\n  source <(patchbay completions zsh)              in ~/.zshrc, after compinit\n  patchbay completions fish | source              in ~/.config/fish/config.fish"
+    )]
+    Completions(super::manual::CompletionsArgs),
+    /// Write the manual pages into a folder
+    #[command(after_help = "Examples:\n  patchbay man ~/.local/share/man/man1")]
+    Man(super::manual::ManArgs),
     /// Print the version
     Version,
+}
+
+impl Command {
+    /// How it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
+            Self::Validate(_) => "validate",
+            Self::Fmt(_) => "fmt",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Drift(_) => "drift",
+            Self::Destroy(_) => "destroy",
+            Self::Test(_) => "test",
+            Self::Show(_) => "show",
+            Self::State(_) => "state",
+            Self::Env(_) => "env",
+            Self::Graph(_) => "graph",
+            Self::Doctor(_) => "doctor",
+            Self::Explain(_) => "explain",
+            Self::Platform(_) => "platform",
+            Self::Sandbox(_) => "sandbox",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            Self::Version => "version",
+        }
+    }
 }
 
 /// `validate`
@@ -270,7 +331,7 @@ pub struct ApplyArgs {
 #[derive(Debug, Args)]
 pub struct Show {
     /// A saved plan, or the address of a connection
-    #[arg(value_name = "PLAN|ADDR")]
+    #[arg(value_name = "PLAN|ADDR", add = super::complete::connections())]
     pub what: String,
 }
 

@@ -7,9 +7,9 @@ use clap::Args;
 
 use super::apply::{as_approved, confirmed, execute, fail, finish, is_blocked, refuse, show_plan, wait_for_the_dead};
 use super::args::{Planning, RefreshArg};
+use super::events::Listener;
 use super::gather::{Gathered, gather};
 use super::planning::{self, Filling};
-use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
@@ -31,10 +31,10 @@ const NAMED: usize = 10;
 #[derive(Debug, Args)]
 pub struct DestroyArgs {
     /// The targets to empty; the project's only one otherwise
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = super::complete::targets())]
     pub targets: Vec<String>,
     /// Do not ask: yes, this target
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", add = super::complete::targets())]
     pub confirm: Vec<String>,
     /// Do not ask
     #[arg(short, long, alias = "auto-approve")]
@@ -57,14 +57,14 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     let (gathered, mut found) = gather(context, false, &mut sources);
     // What connections are made of is not needed to delete them; what targets are, is.
     found.retain(|d| !is_missing_variable(d) || d.labels.iter().any(|l| is_project_file(&sources, l.span)));
-    let Some(mut gathered) = gathered.filter(|_| !has_errors(&found)) else { return fail(out, &found, &sources) };
+    let Some(mut gathered) = gathered.filter(|_| !has_errors(&found)) else { return fail(context, &found, &sources) };
     let targets = match chosen(context, args, &gathered).await {
         Ok(targets) => targets,
         Err(error) if error.code == codes::USAGE => {
-            fail(out, &[error], &sources);
+            fail(context, &[error], &sources);
             return exit::USAGE;
         }
-        Err(error) => return fail(out, &[error], &sources),
+        Err(error) => return fail(context, &[error], &sources),
     };
     // Nothing is wanted any more of what is to go.
     let declared = std::mem::take(&mut gathered.desired);
@@ -80,19 +80,19 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     };
     let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
-        Err(errors) => return fail(out, &errors, &sources),
+        Err(errors) => return fail(context, &errors, &sources),
     };
     session.options.destroy = true;
     if globals.only.is_empty() {
         let whole: Vec<String> = targets.iter().map(|target| globset::escape(target)).collect();
         match Selector::new(&whole, &globals.exclude) {
             Ok(selector) => session.options.selector = selector,
-            Err(why) => return fail(out, &[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources),
+            Err(why) => return fail(context, &[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources),
         }
     }
-    let lines = Lines::new(out);
+    let lines = Listener::new(context).with_sources(&sources);
     if let Err(error) = wait_for_the_dead(&mut session, out).await {
-        return fail(out, &[error], &sources);
+        return fail(context, &[error], &sources);
     }
 
     let filling = Filling::new(&gathered);
@@ -107,17 +107,17 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     if !args.leave_dependents {
         found.extend(left_alone(&planned.plan, &session.state, &declared));
     }
-    show_plan("destroy", out, &planned, &session, &sources);
+    show_plan("destroy", context, &planned, &found, &session, &sources);
     let blocked = planned.plan.changes.iter().any(|c| c.action == Action::Blocked);
     if found.iter().any(|d| d.is_error() && !is_blocked(d)) || (blocked && !args.skip_blocked) {
-        return refuse("destroy", out, &planned.plan, &found, &sources);
+        return refuse("destroy", context, &planned.plan, &found, &sources);
     }
     found.iter_mut().filter(|d| is_blocked(d)).for_each(|d| d.severity = Severity::Warning);
-    if !out.is_json {
+    if !out.is_machine {
         super::plan::show_rest("destroy", out, &found, &sources);
     }
     if planned.plan.is_empty() {
-        if out.is_json {
+        if out.is_machine {
             out.json(&view::json::apply_document(&Outcome::default(), &planned.plan, &found, &sources));
         }
         return exit::OK;
@@ -126,10 +126,10 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
     let is_approved = named(&args.confirm) || (args.yes && (named(&args.targets) || !globals.only.is_empty()));
     if !is_approved {
         let names: Vec<&str> = targets.iter().map(String::as_str).collect();
-        if !out.may_ask || out.is_json {
+        if !out.may_ask || out.is_machine {
             let error = Diagnostic::error(codes::NOT_APPROVED, "deleting everything needs approval by name")
                 .help(format!("if that is meant: --confirm {}", names.join(" --confirm ")));
-            return refuse("destroy", out, &planned.plan, &[error], &sources);
+            return refuse("destroy", context, &planned.plan, &[error], &sources);
         }
         if !confirmed(out, &view::apply::destroy_question(&planned.plan, &names), &names.join(" ")).await {
             out.note("Nothing was deleted.");
@@ -140,12 +140,12 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         let fresh = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
         match as_approved(&approved, fresh, &session) {
             Ok(fresh) => planned = fresh,
-            Err(errors) => return fail(out, &errors, &sources),
+            Err(errors) => return fail(context, &errors, &sources),
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
-        Ok(outcome) => finish("destroy", out, &planned.plan, &outcome, found, &session, &sources),
-        Err(error) => fail(out, &[error], &sources),
+        Ok(outcome) => finish("destroy", context, &planned.plan, &outcome, found, &session, &sources),
+        Err(error) => fail(context, &[error], &sources),
     }
 }
 

@@ -18,8 +18,8 @@ use clap::Args;
 use futures_util::future::join_all;
 
 use super::args::Globals;
+use super::events::Listener;
 use super::gather::{Gathered, gather};
-use super::report::Lines;
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors, tidy};
 use crate::source::Sources;
@@ -30,7 +30,7 @@ use crate::{suggest, view};
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Only these targets
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = super::complete::targets())]
     pub targets: Vec<String>,
     /// Look at a target although its address differs from the one in the state: its credentials go there
     #[arg(long)]
@@ -66,7 +66,7 @@ pub async fn run(context: &Context<'_>, args: &DoctorArgs) -> u8 {
             context,
             gathered,
             state: seen.state(),
-            lines: &Lines::new(out),
+            lines: &Listener::new(context),
             accept_change: args.accept_target_change,
             is_blind,
         };
@@ -85,7 +85,7 @@ pub async fn run(context: &Context<'_>, args: &DoctorArgs) -> u8 {
         sections.push(Section { name: "state".to_owned(), about: String::new(), checks: vec![unknown] });
     }
     tidy(&mut found);
-    if out.is_json {
+    if out.is_machine {
         out.json(&view::doctor::document(&sections, &found, &sources));
     } else {
         out.text(&view::doctor::render(&sections, &out.stdout));
@@ -97,7 +97,8 @@ pub async fn run(context: &Context<'_>, args: &DoctorArgs) -> u8 {
 /// What can be told although a file of variables cannot be read: which targets there are, and where the state is.
 fn without_variables(context: &Context<'_>, sources: &mut Sources) -> (Option<Gathered>, Diagnostics) {
     let globals = Globals { env_file: Vec::new(), ..context.globals.clone() };
-    let context = Context { globals: &globals, env: context.env, redactor: context.redactor, out: context.out };
+    let context =
+        Context { globals: &globals, env: context.env, redactor: context.redactor, out: context.out, reports: context.reports };
     gather(&context, true, sources)
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 
 use super::args::{Planning, RefreshArg};
+use super::events::Listener;
 use super::gather::gather;
 use super::out::Out;
 use super::planning::{self, Filling};
-use super::report::Lines;
 use super::session::{self, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
@@ -26,6 +26,7 @@ use crate::platform::object::Object;
 use crate::source::Sources;
 use crate::state::{Record, SecretRecord, digest};
 use crate::view;
+use crate::view::digest::{Digest, Frame};
 use crate::view::drift::{Checked, Doubt, Drift, Drifted, Finding};
 
 /// The variable that holds the fingerprint key.
@@ -58,7 +59,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
     let mut sources = Sources::default();
     let (gathered, mut found) = gather(context, false, &mut sources);
     let Some(gathered) = gathered.filter(|_| !has_errors(&found)) else {
-        out.failed(&found, &sources);
+        context.failed(&found, &sources);
         return exit::ERROR;
     };
     let planning = Planning::reading(match args.refresh {
@@ -69,7 +70,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
     let mut session = match session::open(&opening, &gathered, &mut found).await {
         Ok(session) => session,
         Err(errors) => {
-            out.failed(&errors, &sources);
+            context.failed(&errors, &sources);
             return exit::ERROR;
         }
     };
@@ -81,7 +82,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
     let references = filling.references(&sources);
     let nothing = Observed::default();
     let world = planning::world(&gathered, &session, &nothing, &references);
-    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &Lines::new(out)).await;
+    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &Listener::new(context)).await;
     found.extend(errors);
     let world = planning::world(&gathered, &session, &observed, &references);
     // What a plan complains about forbids changes; nothing is to be changed here.
@@ -95,7 +96,12 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
         last_apply: session.state.records().map(|r| r.at.clone()).max(),
         connections,
     };
-    if out.is_json {
+    context.reports.hold(|| {
+        let document = view::drift::drift_document(&drift, &found, &sources, &clock::now_text());
+        let frame = Frame { elapsed: started.elapsed(), ..session.frame() };
+        Digest::of_drift(&drift, &found, &sources, frame, document)
+    });
+    if out.is_machine {
         out.json(&view::drift::drift_document(&drift, &found, &sources, &clock::now_text()));
     } else {
         let head = view::plan::Head {

@@ -146,11 +146,13 @@ pub fn run(context: &Context<'_>, args: &EnvArgs) -> u8 {
     };
     let template = args.template.then(|| template(&variables));
     match template {
-        Some(template) if out.is_json => out.json(&json!({ "format_version": "1.0", "template": template })),
+        Some(template) if out.is_machine => {
+            out.json(&crate::view::json::document(&json!({ "template": template }), &found, &sources));
+        }
         Some(template) => out.text(&template),
-        None if out.is_json => {
+        None if out.is_machine => {
             let list: Vec<Json> = variables.iter().map(document).collect();
-            out.json(&json!({ "format_version": "1.0", "variables": list }));
+            out.json(&crate::view::json::document(&json!({ "variables": list }), &found, &sources));
         }
         None => show(context, &variables),
     }

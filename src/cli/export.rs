@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::args::{Planning, RefreshArg};
+use super::events::Listener;
 use super::gather::{Gathered, gather};
-use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
@@ -32,7 +32,7 @@ use crate::view::count;
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Only these targets; all otherwise
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = super::complete::targets())]
     pub targets: Vec<String>,
     /// Leave out what is declared or recorded already
     #[arg(long)]
@@ -114,7 +114,7 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
         Ok(session) => session,
         Err(errors) => return context.fail(&errors, &sources),
     };
-    let lines = Lines::new(out);
+    let lines = Listener::new(context);
     let mut exported: Vec<Exported> = Vec::new();
     let mut keys = managed_keys(&gathered, &session);
     let mut variables = BTreeSet::new();
@@ -158,7 +158,7 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
             Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot write {error}"))),
         }
     }
-    if out.is_json {
+    if out.is_machine {
         out.json(&as_json(&exported, &found, &sources));
     } else {
         if args.write.is_none() {
@@ -176,7 +176,7 @@ async fn objects(
     gathered: &Gathered,
     lane: &Lane,
     collection: &Collection,
-    lines: &Lines<'_>,
+    lines: &Listener<'_>,
     found: &mut Diagnostics,
 ) -> Vec<Object> {
     let Some(target) = gathered.project.targets.get(&lane.target) else { return Vec::new() };
@@ -320,10 +320,7 @@ fn as_json(exported: &[Exported], found: &[Diagnostic], sources: &Sources) -> Js
             one.declared.variables.iter().map(|v| json!({ "name": v.name, "of": format!("{} {}", one.address, v.path) }))
         })
         .collect();
-    let mut document = crate::view::json::diagnostics_document(found, sources, !has_errors(found));
-    document["connections"] = Json::Object(connections);
-    document["variables"] = Json::Array(variables);
-    document
+    crate::view::json::document(&json!({ "connections": connections, "variables": variables }), found, sources)
 }
 
 fn told(context: &Context<'_>, exported: &[Exported], file: Option<&Path>, written: &[&Path]) {

@@ -154,6 +154,128 @@ fn read(path: &Path, name: &str, sources: &mut Sources, found: &mut Diagnostics)
     }
 }
 
+/// The files that these patterns name, relative to `base`: files, folders and globs. What is `given` on the command line
+/// must be there.
+fn search(base: &Path, patterns: &[String], given: bool, found: &mut Diagnostics) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut globs = Vec::new();
+    for pattern in patterns {
+        let path = base.join(pattern);
+        if files::is_file(&path) {
+            paths.push(PathBuf::from(pattern));
+        } else if files::is_dir(&path) {
+            globs.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
+        } else if given && !pattern.contains(['*', '?', '[', '{']) {
+            found.push(
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"),
+            );
+        } else {
+            globs.push(pattern.clone());
+        }
+    }
+    match files::glob(base, &globs) {
+        Ok(more) => paths.extend(more),
+        Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))),
+    }
+    if paths.is_empty() {
+        found.push(
+            Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
+                .note(format!("looked for: {}", globs.join(", ")))
+                .help("put one there, or set [project] connections in patchbay.toml"),
+        );
+    }
+    paths
+}
+
+/// A connection file.
+#[derive(Debug)]
+pub struct Found {
+    /// As it is called in messages.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// The connection files of these paths, or of the project, unread.
+pub fn connection_files(
+    context: &Context<'_>,
+    paths: &[String],
+    sources: &mut Sources,
+    found: &mut Diagnostics,
+) -> Option<Vec<Found>> {
+    let start = context.path(Path::new("."));
+    let given: Vec<String> = context.globals.files.iter().chain(paths).cloned().collect();
+    let (base, patterns) = if given.is_empty() {
+        let Some(dir) = files::find_up(&start, FILE_NAME) else {
+            found.push(
+                Diagnostic::error(codes::NO_PROJECT, format!("no {FILE_NAME} here or in any folder above"))
+                    .help("name the files, go to the project's folder, or name it: patchbay -C DIR …"),
+            );
+            return None;
+        };
+        let (file, text) = read(&dir.join(FILE_NAME), FILE_NAME, sources, found)?;
+        let patterns = toml::parse(file, &text).ok().map(|root| project::patterns(&root));
+        (dir, patterns.unwrap_or_else(project::default_patterns))
+    } else {
+        (start, given.clone())
+    };
+    let paths = search(&base, &patterns, !given.is_empty(), found);
+    // That there is nothing to format is no mistake.
+    found.retain(Diagnostic::is_error);
+    Some(paths.into_iter().map(|path| Found { name: path.to_string_lossy().into_owned(), path: base.join(path) }).collect())
+}
+
+/// Hides what looks like a credential in the file that an error points into, which nobody could read.
+pub fn hide_in_broken(error: &Diagnostic, sources: &mut Sources) {
+    for file in error.labels.iter().map(|label| label.span.file).collect::<Vec<_>>() {
+        let text = sources.file(file).map(|f| Arc::clone(&f.text)).unwrap_or_default();
+        hide_credentials(file, &text, sources);
+    }
+}
+
+/// What a project declares, as far as that can be said without variables; for shells that complete.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    /// Targets with their platforms.
+    pub targets: Vec<(String, String)>,
+    /// Addresses with their kinds.
+    pub connections: Vec<(String, String)>,
+    /// Profiles.
+    pub profiles: Vec<String>,
+}
+
+/// Reads what can be read; a project in the middle of an edit has an outline, too.
+#[must_use]
+pub fn outline(start: &Path) -> Outline {
+    let mut sources = Sources::default();
+    let mut outline = Outline::default();
+    let Some(dir) = files::find_up(start, FILE_NAME) else { return outline };
+    let mut found = Diagnostics::new();
+    let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return outline };
+    let Ok(root) = toml::parse(file, &text) else { return outline };
+    let text_of =
+        |node: &crate::config::node::Node, key: &str| node.get(key).and_then(|n| n.as_str()).unwrap_or_default().to_owned();
+    for entry in root.get("targets").map(|t| t.entries()).unwrap_or_default() {
+        outline.targets.push((entry.key.clone(), text_of(&entry.value, "platform")));
+    }
+    outline.profiles = root.get("profile").map(|p| p.entries().iter().map(|e| e.key.clone()).collect()).unwrap_or_default();
+    for path in search(&dir, &project::patterns(&root), false, &mut found) {
+        let Some((file, text)) = read(&dir.join(&path), "", &mut sources, &mut found) else { continue };
+        let Ok(Some(root)) = yaml::parse(file, &text) else { continue };
+        for entry in root.get("connections").map(|c| c.entries()).unwrap_or_default() {
+            let mut targets: Vec<String> =
+                entry.value.get("target").and_then(|t| t.as_str()).map(ToOwned::to_owned).into_iter().collect();
+            if let Some(crate::config::node::Kind::List(list)) = entry.value.get("targets").map(|t| &t.kind) {
+                targets.extend(list.iter().filter_map(|t| t.as_str().map(ToOwned::to_owned)));
+            }
+            let kind = text_of(&entry.value, "kind");
+            outline.connections.extend(targets.into_iter().map(|target| (format!("{target}/{}", entry.key), kind.clone())));
+        }
+    }
+    outline.connections.sort();
+    outline
+}
+
 fn declarations(
     context: &Context<'_>,
     dir: &Path,
@@ -163,35 +285,9 @@ fn declarations(
     found: &mut Diagnostics,
 ) -> (Declarations, usize) {
     let mut declarations = Declarations::default();
-    let own = context.globals.files.is_empty();
-    let base = if own { dir } else { start };
-    let mut paths = Vec::new();
-    let mut patterns = Vec::new();
-    for pattern in if own { &project.connections } else { &context.globals.files } {
-        let path = base.join(pattern);
-        if files::is_file(&path) {
-            paths.push(PathBuf::from(pattern));
-        } else if files::is_dir(&path) {
-            patterns.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
-        } else if !own && !pattern.contains(['*', '?', '[', '{']) {
-            found.push(
-                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"),
-            );
-        } else {
-            patterns.push(pattern.clone());
-        }
-    }
-    match files::glob(base, &patterns) {
-        Ok(more) => paths.extend(more),
-        Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))),
-    }
-    if paths.is_empty() {
-        found.push(
-            Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
-                .note(format!("looked for: {}", patterns.join(", ")))
-                .help("put one there, or set [project] connections in patchbay.toml"),
-        );
-    }
+    let given = &context.globals.files;
+    let (base, patterns) = if given.is_empty() { (dir, &project.connections) } else { (start, given) };
+    let paths = search(base, patterns, !given.is_empty(), found);
     for path in &paths {
         let name = path.to_string_lossy().into_owned();
         let Some((file, text)) = read(&base.join(path), &name, sources, found) else { continue };

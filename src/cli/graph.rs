@@ -63,7 +63,7 @@ pub fn run(context: &Context<'_>, _: &GraphArgs) -> u8 {
         }
     };
     let vertices = vertices(&gathered, &selector.choose(&gathered.desired));
-    if out.is_json {
+    if out.is_machine {
         let list: Vec<serde_json::Value> = vertices
             .iter()
             .map(|v| {
@@ -71,7 +71,7 @@ pub fn run(context: &Context<'_>, _: &GraphArgs) -> u8 {
                 json!({ "address": v.address.to_string(), "level": v.level + 1, "after": after })
             })
             .collect();
-        out.json(&json!({ "format_version": "1.0", "connections": list }));
+        out.json(&crate::view::json::document(&json!({ "connections": list }), &found, &sources));
         return exit::OK;
     }
     let format = context.globals.format.to_possible_value();

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::apply;
+use super::events::Listener;
 use super::export::{display_name, known_targets, plain_planning};
 use super::gather::{Gathered, gather};
 use super::planning::{self, Filling, Planned};
-use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
@@ -84,12 +84,12 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
         }
         session.options.pinned.insert(address.clone(), id.clone());
     }
-    let lines = Lines::new(out);
+    let lines = Listener::new(context);
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);
     let mut planned = planning::make(&gathered, &session, &references, context.redactor, &lines).await;
     found.extend(planned.diagnostics.drain(..).filter(|d| matters(d, &wanted)));
-    if !out.is_json && out.quiet == 0 {
+    if !out.is_machine && out.quiet == 0 {
         out.text(&screen(&gathered, &session, &planned, &wanted, &sources));
     }
     let (adopted, others): (Vec<Change>, Vec<Change>) =
@@ -106,13 +106,13 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
     let things = if count == 1 { "1 connection".to_owned() } else { format!("{count} connections") };
     if count == 0 {
         out.note("There is nothing to adopt.");
-        if out.is_json {
+        if out.is_machine {
             out.json(&view::json::apply_document(&Outcome::default(), &planned.plan, &found, &sources));
         }
         return exit::OK;
     }
     if !args.yes {
-        if !out.may_ask || out.is_json {
+        if !out.may_ask || out.is_machine {
             let error = Diagnostic::error(codes::NOT_APPROVED, "adopting needs approval, and nobody can be asked")
                 .help("pass --yes; nothing is written to the API");
             return ended(context, &planned, &Outcome::default(), &[error], &sources);
@@ -128,7 +128,7 @@ pub async fn run(context: &Context<'_>, args: &ImportArgs) -> u8 {
         Err(error) => return ended(context, &planned, &Outcome::default(), &[error], &sources),
     };
     let code = exit::of_outcome(&outcome);
-    if out.is_json {
+    if out.is_machine {
         out.json(&view::json::apply_document(&outcome, &planned.plan, &found, &sources));
         return code;
     }
@@ -235,7 +235,7 @@ fn refused(others: &[Change], planned: &Planned, wanted: &Wanted, args: &ImportA
 
 fn ended(context: &Context<'_>, planned: &Planned, outcome: &Outcome, found: &[Diagnostic], sources: &Sources) -> u8 {
     let out = context.out;
-    if out.is_json {
+    if out.is_machine {
         out.json(&view::json::apply_document(outcome, &planned.plan, found, sources));
     } else {
         out.diagnostics(found, sources);

@@ -125,8 +125,8 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> u8 {
     let folder = tidy(&dir);
     let folder = if folder == Path::new(".") { String::new() } else { format!(" -C {}", quoted(&folder)) };
     let next = [format!("patchbay{folder} plan"), format!("patchbay{folder} apply")];
-    if out.is_json {
-        out.json(&json!({ "format_version": "1.0", "written": written, "next": next }));
+    if out.is_machine {
+        out.json(&crate::view::json::document(&json!({ "written": written, "next": next }), &[], &Sources::default()));
         return exit::OK;
     }
     let list: String = written.iter().map(|path| format!("  {path}\n")).collect();

@@ -2,21 +2,26 @@
 
 pub mod apply;
 pub mod args;
+pub mod complete;
 pub mod destroy;
 pub mod doctor;
 pub mod drift;
 pub mod env;
+pub mod events;
 pub mod exit;
+pub mod explain;
 pub mod export;
+pub mod fmt;
 pub mod gather;
 pub mod graph;
 pub mod import;
 pub mod init;
+pub mod manual;
 pub mod out;
 pub mod plan;
 pub mod planning;
 pub mod platform;
-pub mod report;
+pub mod reports;
 pub mod sandbox;
 pub mod schema;
 pub mod session;
@@ -35,6 +40,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Cli, Command, Globals};
 use self::out::Out;
+use self::reports::Reports;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::secret::Redactor;
 use crate::source::Sources;
@@ -51,6 +57,8 @@ pub struct Context<'c> {
     pub redactor: &'c Redactor,
     /// Where to print.
     pub out: &'c Out,
+    /// What else is to be written about the run.
+    pub reports: &'c Reports,
 }
 
 impl Context<'_> {
@@ -63,8 +71,14 @@ impl Context<'_> {
     /// Ends a command that failed before it had anything else to say: shows why, and returns the exit code.
     #[must_use]
     pub fn fail(&self, errors: &[Diagnostic], sources: &Sources) -> u8 {
-        self.out.failed(errors, sources);
+        self.failed(errors, sources);
         exit::of_errors(errors)
+    }
+
+    /// Shows why a command failed that had nothing else to say.
+    pub fn failed(&self, errors: &[Diagnostic], sources: &Sources) {
+        self.out.failed(errors, sources);
+        self.reports.hold_errors(errors, sources);
     }
 }
 
@@ -90,6 +104,9 @@ const SYNONYMS: &[(&str, &str)] = &[
 #[must_use]
 pub fn main(args: &[OsString]) -> u8 {
     let env = crate::io::env::snapshot();
+    if complete::answered(&env) {
+        return exit::OK;
+    }
     let place = watch_for_panics();
     match panic::catch_unwind(AssertUnwindSafe(|| start(args, &env))) {
         Ok(code) => code,
@@ -122,14 +139,36 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     let look = |name: &str| env.get(name).cloned();
     let color = choose_color(asked_color(args).as_deref(), &look, std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let choice = if color { clap::ColorChoice::Always } else { clap::ColorChoice::Never };
-    let parsed = Cli::command().color(choice).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let parsed = Cli::command().color(choice).try_get_matches_from(args).and_then(|matches| {
+        let from_env = reports::come_from_env(&matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, from_env))
+    });
+    let (cli, from_env) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage(args, env, &error),
     };
     let redactor = Redactor::default();
     let out = Out::new(&cli.globals, env, &redactor);
-    let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out };
+    let reports = match Reports::new(&cli.globals, reports::name_of(cli.command.as_ref()), from_env, &out) {
+        Ok(reports) => reports,
+        Err(error) => {
+            let code = if error.code == codes::USAGE { exit::USAGE } else { exit::ERROR };
+            if cli.globals.is_jsonl() {
+                reports::stream_refusal(&[error], code);
+            } else {
+                out.failed(&[error], &Sources::default());
+            }
+            return code;
+        }
+    };
+    let context = Context { globals: &cli.globals, env, redactor: &redactor, out: &out, reports: &reports };
+    let code = run(&context, &cli, color);
+    reports.write(&context, code)
+}
+
+/// Runs the command.
+fn run(context: &Context<'_>, cli: &Cli, color: bool) -> u8 {
+    let out = context.out;
     if matches!(cli.globals.format, args::Format::Mermaid | args::Format::Dot) && !matches!(cli.command, Some(Command::Graph(_)))
     {
         let error = Diagnostic::error(codes::USAGE, "only `patchbay graph` has this format").help("--format text or json");
@@ -137,42 +176,46 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
         return exit::USAGE;
     }
     match &cli.command {
-        None if out.is_json => {
+        None if out.is_machine => {
             let error = Diagnostic::error(codes::USAGE, "no command was given").help("patchbay --help");
             out.failed(&[error], &Sources::default());
             exit::USAGE
         }
         None => {
-            let help = Cli::command().color(choice).render_help();
+            let help = Cli::command().render_help();
             out.text(&if color { format!("{}\n", help.ansi()) } else { format!("{help}\n") });
             exit::OK
         }
         Some(Command::Version) => {
             let version = env!("CARGO_PKG_VERSION");
-            if out.is_json {
-                out.json(&serde_json::json!({ "format_version": "1.0", "patchbay_version": version }));
+            if out.is_machine {
+                out.json(&crate::view::json::document(&serde_json::json!({}), &[], &Sources::default()));
             } else {
                 out.text(&format!("patchbay {version}\n"));
             }
             exit::OK
         }
-        Some(Command::Init(args)) => init::run(&context, args),
-        Some(Command::Validate(args)) => validate::run(&context, args),
-        Some(Command::Env(args)) => env::run(&context, args),
-        Some(Command::Graph(args)) => graph::run(&context, args),
-        Some(Command::Show(args)) => block_on(&context, show::run(&context, args)),
-        Some(Command::State(args)) => block_on(&context, state::run(&context, args)),
-        Some(Command::Platform(args)) => platform::run(&context, args),
-        Some(Command::Schema(args)) => schema::run(&context, args),
-        Some(Command::Import(args)) => block_on(&context, import::run(&context, args)),
-        Some(Command::Export(args)) => block_on(&context, export::run(&context, args)),
-        Some(Command::Plan(args)) => block_on(&context, plan::run(&context, args)),
-        Some(Command::Drift(args)) => block_on(&context, drift::run(&context, args)),
-        Some(Command::Destroy(args)) => block_on(&context, destroy::run(&context, args)),
-        Some(Command::Doctor(args)) => block_on(&context, doctor::run(&context, args)),
-        Some(Command::Test(args)) => block_on(&context, test::run(&context, args)),
-        Some(Command::Apply(args)) => block_on(&context, apply::run(&context, args)),
-        Some(Command::Sandbox(args)) => block_on(&context, sandbox::run(&context, args)),
+        Some(Command::Init(args)) => init::run(context, args),
+        Some(Command::Validate(args)) => validate::run(context, args),
+        Some(Command::Env(args)) => env::run(context, args),
+        Some(Command::Fmt(args)) => fmt::run(context, args),
+        Some(Command::Explain(args)) => explain::run(context, args),
+        Some(Command::Completions(args)) => manual::completions(context, args),
+        Some(Command::Man(args)) => manual::man(context, args),
+        Some(Command::Graph(args)) => graph::run(context, args),
+        Some(Command::Show(args)) => block_on(context, show::run(context, args)),
+        Some(Command::State(args)) => block_on(context, state::run(context, args)),
+        Some(Command::Platform(args)) => platform::run(context, args),
+        Some(Command::Schema(args)) => schema::run(context, args),
+        Some(Command::Import(args)) => block_on(context, import::run(context, args)),
+        Some(Command::Export(args)) => block_on(context, export::run(context, args)),
+        Some(Command::Plan(args)) => block_on(context, plan::run(context, args)),
+        Some(Command::Drift(args)) => block_on(context, drift::run(context, args)),
+        Some(Command::Destroy(args)) => block_on(context, destroy::run(context, args)),
+        Some(Command::Doctor(args)) => block_on(context, doctor::run(context, args)),
+        Some(Command::Test(args)) => block_on(context, test::run(context, args)),
+        Some(Command::Apply(args)) => block_on(context, apply::run(context, args)),
+        Some(Command::Sandbox(args)) => block_on(context, sandbox::run(context, args)),
     }
 }
 
@@ -204,37 +247,42 @@ fn asked_color(args: &[OsString]) -> Option<String> {
 
 fn usage(args: &[OsString], env: &BTreeMap<String, String>, error: &clap::Error) -> u8 {
     use clap::error::ErrorKind;
-    let json = args.iter().any(|a| a == "--json" || a == "--format=json")
-        || args.windows(2).any(|w| w[0] == "--format" && w[1] == "json")
-        || env.get("PATCHBAY_FORMAT").is_some_and(|f| f == "json");
+    let wants = |format: &str| {
+        args.iter().any(|a| a.to_str() == Some(&format!("--format={format}")))
+            || args.windows(2).any(|w| w[0] == "--format" && w[1] == format)
+            || env.get("PATCHBAY_FORMAT").is_some_and(|f| f == format)
+    };
+    let json = args.iter().any(|a| a == "--json") || wants("json");
     if error.kind() == ErrorKind::DisplayVersion && json {
-        let document = serde_json::json!({ "format_version": "1.0", "patchbay_version": env!("CARGO_PKG_VERSION") });
-        use std::io::Write as _;
-        drop(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document).unwrap_or_default()));
+        let document = crate::view::json::document(&serde_json::json!({}), &[], &Sources::default());
+        out::print_document(&document);
         return exit::OK;
     }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         drop(error.print());
         return exit::OK;
     }
-    let tip = args.iter().skip(1).map(|a| a.to_string_lossy()).find_map(|arg| {
+    let text = error.render();
+    let plain = text.to_string();
+    let synonym = args.iter().skip(1).map(|a| a.to_string_lossy()).find_map(|arg| {
         let (said, meant) = SYNONYMS.iter().find(|(said, _)| *said == arg)?;
         Some(format!("in patchbay, `{said}` is called `{meant}`"))
     });
-    let tip = tip.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
-    let text = error.render();
+    let synonym = synonym.filter(|_| error.kind() == ErrorKind::InvalidSubcommand);
+    let of_clap = || plain.lines().find_map(|line| line.trim().strip_prefix("tip: ")).map(ToOwned::to_owned);
+    let tip = synonym.clone().or_else(of_clap);
+    let summary = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let diagnostic = || Diagnostic::error(codes::USAGE, summary.clone()).help_opt(tip.clone());
     if json {
-        let summary = text.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let diagnostic = Diagnostic::error(codes::USAGE, summary).help_opt(tip);
-        let document = crate::view::json::diagnostics_document(&[diagnostic], &Sources::default(), false);
+        out::print_document(&crate::view::json::diagnostics_document(&[diagnostic()], &Sources::default(), false));
+    } else if wants("jsonl") {
+        reports::stream_refusal(&[diagnostic()], exit::USAGE);
+    } else if let Some(synonym) = synonym {
+        // clap would suggest whatever is spelled alike, which is another command.
         use std::io::Write as _;
-        drop(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&document).unwrap_or_default()));
+        drop(writeln!(std::io::stderr(), "error: {summary}\n\n  tip: {synonym}\n\nFor more information, try '--help'."));
     } else {
         drop(error.print());
-        if let Some(tip) = tip {
-            use std::io::Write as _;
-            drop(writeln!(std::io::stderr(), "\n  tip: {tip}"));
-        }
     }
     exit::USAGE
 }

@@ -7,12 +7,11 @@ use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Globals;
 use crate::diagnostic::Diagnostic;
-use crate::platform::exchange::is_unsafe;
 use crate::secret::Redactor;
 use crate::source::Sources;
 use crate::view::diagnostic::{self, Manner};
 use crate::view::json;
-use crate::view::style::{Style, choose_color, choose_unicode};
+use crate::view::style::{Style, choose_color, choose_unicode, knows_links};
 
 /// Where a command prints.
 #[derive(Debug)]
@@ -21,8 +20,12 @@ pub struct Out {
     pub stdout: Style,
     /// How standard error looks.
     pub stderr: Style,
+    /// Does standard output belong to a program: is it one JSON document, or the event stream?
+    pub is_machine: bool,
     /// Is standard output one JSON document?
-    pub is_json: bool,
+    is_document: bool,
+    /// Is there a live region on standard error?
+    pub has_region: bool,
     /// How much less to print.
     pub quiet: u8,
     /// How much more to print.
@@ -45,13 +48,19 @@ impl Out {
             width: width(tty, env),
             tty,
             full: globals.full,
-            links: false,
+            links: tty && knows_links(&look),
         };
         let ci = env.get("CI").is_some_and(|ci| !ci.is_empty());
         Self {
             stdout: style(std::io::stdout().is_terminal()),
             stderr: style(std::io::stderr().is_terminal()),
-            is_json: globals.is_json(),
+            is_machine: globals.is_json() || globals.is_jsonl(),
+            is_document: globals.is_json(),
+            has_region: std::io::stderr().is_terminal()
+                && !ci
+                && !globals.no_progress
+                && globals.quiet == 0
+                && look("TERM").is_some_and(|term| term != "dumb" && !term.is_empty()),
             quiet: globals.quiet,
             verbose: globals.verbose,
             manner: if look("NO_GRAPHICS").is_some_and(|v| !v.is_empty() && v != "0") { Manner::Narrated } else { Manner::Drawn },
@@ -67,23 +76,24 @@ impl Out {
         }
     }
 
-    /// Prints a JSON document to standard output.
+    /// How standard error looks by now: its terminal may have got another width.
+    #[must_use]
+    pub fn stderr_now(&self) -> Style {
+        let measured = terminal_size::terminal_size_of(std::io::stderr()).map(|(w, _)| usize::from(w.0));
+        let width = measured.filter(|w| *w > 0).map_or(self.stderr.width, |w| w.clamp(20, 160));
+        Style { width, ..self.stderr.clone() }
+    }
+
+    /// Prints a JSON document to standard output, if that is what standard output is.
     pub fn json(&self, document: &serde_json::Value) {
-        let text = serde_json::to_string_pretty(document).unwrap_or_default();
-        // JSON allows control characters beyond ASCII in texts; a terminal obeys them all the same.
-        let is_raw = |c: char| c != '\n' && is_unsafe(c);
-        if text.contains(is_raw) {
-            let escape = |c: char| if is_raw(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-            self.raw(&text.chars().map(escape).collect::<String>());
-        } else {
-            self.raw(&text);
+        if !self.is_document {
+            return;
         }
-        self.raw("\n");
+        print_document(document);
     }
 
     fn raw(&self, text: &str) {
-        let mut stdout = std::io::stdout().lock();
-        drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+        print(text);
     }
 
     /// Prints a line to standard error, unless quiet.
@@ -101,7 +111,7 @@ impl Out {
 
     /// Shows diagnostics on standard error, as text. Under `--json` they are part of the document instead.
     pub fn diagnostics(&self, diagnostics: &[Diagnostic], sources: &Sources) {
-        if !self.is_json && !diagnostics.is_empty() {
+        if !self.is_machine && !diagnostics.is_empty() {
             let text = diagnostic::render(diagnostics, sources, &self.stderr, self.manner);
             self.error_text(&text);
         }
@@ -109,7 +119,7 @@ impl Out {
 
     /// Ends a command that failed before it had anything else to say.
     pub fn failed(&self, diagnostics: &[Diagnostic], sources: &Sources) {
-        if self.is_json {
+        if self.is_machine {
             self.json(&json::diagnostics_document(diagnostics, sources, false));
         } else {
             self.diagnostics(diagnostics, sources);
@@ -121,6 +131,17 @@ impl Out {
     pub fn scrub(&self, text: &str) -> String {
         self.redactor.scrub(text).into_owned()
     }
+}
+
+/// Prints to standard output, whatever it is.
+pub(super) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Prints a JSON document to standard output.
+pub(super) fn print_document(document: &serde_json::Value) {
+    print(&format!("{}\n", json::printable(&serde_json::to_string_pretty(document).unwrap_or_default())));
 }
 
 /// At most 100 columns of prose; 100 also where there is no terminal, so that output does not depend on chance.

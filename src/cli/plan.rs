@@ -1,10 +1,10 @@
 //! `patchbay plan`
 
 use super::args::PlanArgs;
+use super::events::Listener;
 use super::gather::gather;
 use super::out::Out;
 use super::planning::{self, Filling, Planned};
-use super::report::Lines;
 use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, codes, has_errors};
@@ -13,6 +13,8 @@ use crate::plan::model::Refresh;
 use crate::plan::saved::SavedPlan;
 use crate::source::Sources;
 use crate::view;
+use crate::view::digest::{Digest, Frame};
+use crate::view::report::html;
 use crate::view::style::Style;
 
 /// Runs the command.
@@ -37,7 +39,7 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     };
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);
-    let mut planned = planning::make(&gathered, &session, &references, context.redactor, &Lines::new(out)).await;
+    let mut planned = planning::make(&gathered, &session, &references, context.redactor, &Listener::new(context)).await;
     found.append(&mut planned.diagnostics);
 
     let mut unsaved = None;
@@ -57,10 +59,13 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
     }
     if let Some(error) = unsaved.clone() {
         found.push(error);
+    } else if let Some(path) = &args.out {
+        context.reports.saved(path);
     }
+    hold("plan", context, &planned, &found, &session, &sources);
     let code = exit::of_errors(&found);
     let changes = !planned.plan.is_empty();
-    if out.is_json {
+    if out.is_machine {
         out.json(&view::json::plan_document(&planned.plan, &found, &sources, &clock::now_text()));
     } else {
         // A plan that could not be made whole is not shown as if it were one.
@@ -82,6 +87,28 @@ pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
         exit::OK if args.detailed_exitcode && changes => exit::CHANGES,
         code => code,
     }
+}
+
+/// Keeps a plan for the reports.
+pub(super) fn hold(
+    command: &'static str,
+    context: &Context<'_>,
+    planned: &Planned,
+    found: &[Diagnostic],
+    session: &Session,
+    sources: &Sources,
+) {
+    context.reports.hold(|| {
+        let at = clock::now_text();
+        let document = view::json::plan_document(&planned.plan, found, sources, &at);
+        let frame = Frame { elapsed: planned.elapsed, requests: planned.requests, ..session.frame() };
+        let mut digest = Digest::of_plan(command, &planned.plan, found, sources, frame, document);
+        if context.reports.wants_page() {
+            let head = head(command, planned, session);
+            digest.page = Some(html::data(&planned.plan, found, sources, &head, &session.project, &at, &digest));
+        }
+        digest
+    });
 }
 
 /// What the plan on the screen has not said yet: everything but the blocked connections, which are counted.

@@ -43,7 +43,7 @@ pub fn run(context: &Context<'_>, args: &PlatformArgs) -> u8 {
     let mut sources = Sources::default();
     let mut found = Diagnostics::new();
     let all: Vec<Checked> = which.iter().map(|name| one(context, name, &mut sources, &mut found)).collect();
-    if out.is_json {
+    if out.is_machine {
         out.json(&view::rehearsal::document(&all, &found, &sources));
     } else {
         out.text(&view::rehearsal::render(&all, &found, &out.stdout));

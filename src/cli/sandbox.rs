@@ -31,12 +31,13 @@ pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
             return exit::ERROR;
         }
     };
-    if out.is_json {
+    if out.is_machine {
         let urls: serde_json::Map<String, serde_json::Value> = sandbox::Platform::ALL
             .iter()
             .filter_map(|p| Some((p.as_str().to_owned(), sandbox.base_url(p.as_str())?.into())))
             .collect();
-        out.json(&serde_json::json!({ "format_version": "1.0", "origin": sandbox.origin(), "base_urls": urls }));
+        let content = serde_json::json!({ "origin": sandbox.origin(), "base_urls": urls });
+        out.json(&crate::view::json::document(&content, &[], &Sources::default()));
     } else {
         let mut text = format!("sandbox on {}\n", sandbox.origin());
         for platform in sandbox::Platform::ALL {

@@ -25,6 +25,7 @@ use crate::platform::model::{AuthScheme, Definition};
 use crate::sandbox::{self, Quirks, Sandbox};
 use crate::secret::{Redactor, Secret};
 use crate::state::{Fingerprinter, Key, State, StateError};
+use crate::view::digest::Frame;
 
 /// The start of a base URL that means: serve this target's API inside the process.
 const SANDBOX: &str = "sandbox:";
@@ -56,8 +57,20 @@ pub struct Session {
     pub safety: Safety,
     /// Is the key one that other runs have, too?
     pub has_key: bool,
+    /// The project's name.
+    pub project: String,
     /// Kept alive as long as the session.
     _sandboxes: Vec<Sandbox>,
+}
+
+impl Session {
+    /// What stands around everything that is reported of this session.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let requests = self.lanes.values().map(Lane::requests).sum();
+        let lineage = self.state.lineage().unwrap_or(&self.lineage).to_owned();
+        Frame { state: self.location.name(), lineage, requests, ..Frame::default() }
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -133,6 +146,7 @@ pub async fn open(opening: &Opening<'_>, gathered: &Gathered, found: &mut Diagno
         options,
         safety,
         has_key,
+        project: gathered.project.name.clone(),
         _sandboxes: Vec::new(),
     };
     let chosen = session.options.selector.choose(&gathered.desired);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::args::{Planning, RefreshArg, Show};
+use super::events::Listener;
 use super::gather::gather;
 use super::planning::{self, Filling};
-use super::report::Lines;
 use super::session::{self, Opening};
 use super::{Context, exit};
 use crate::address::Address;
@@ -45,7 +45,7 @@ fn plan(context: &Context<'_>, path: &Path) -> u8 {
             return context.fail(&[error.help(help)], &Sources::default());
         }
     };
-    if out.is_json {
+    if out.is_machine {
         if let Some(map) = document.as_object_mut() {
             map.shift_remove("saved");
             map.shift_remove("screen");
@@ -89,12 +89,12 @@ async fn connection(context: &Context<'_>, address: &Address) -> u8 {
     let references = filling.references(&sources);
     let nothing = Observed::default();
     let world = planning::world(&gathered, &session, &nothing, &references);
-    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &Lines::new(out)).await;
+    let (observed, errors) = refresh(&world, &readers(&session.lanes), context.redactor, &Listener::new(context)).await;
     found.extend(errors);
     tidy(&mut found);
     let world = planning::world(&gathered, &session, &observed, &references);
     match beside(&world, address, session.has_key) {
-        Some(beside) if out.is_json => out.json(&view::beside::document(&beside, &found, &sources)),
+        Some(beside) if out.is_machine => out.json(&view::beside::document(&beside, &found, &sources)),
         Some(beside) => {
             out.text(&view::beside::render(&beside, &sources, &out.stdout));
             out.diagnostics(&found, &sources);

@@ -16,12 +16,12 @@ mod rekey;
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::gather::{Gathered, gather};
 use super::{Context, apply, exit, session};
 use crate::address::Address;
-use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::io::store::{Location, RealFs, raw_state};
 use crate::io::{clock, process};
 use crate::plan::select::Selector;
@@ -46,7 +46,7 @@ pub enum StateCommand {
     /// Show one record
     Show {
         /// The connection
-        #[arg(value_name = "ADDR")]
+        #[arg(value_name = "ADDR", add = crate::cli::complete::connections())]
         address: String,
     },
     /// Forget records; the objects stay at the API
@@ -81,7 +81,7 @@ pub enum StateCommand {
 #[derive(Debug, Args)]
 pub struct RmArgs {
     /// The connections: addresses, targets or globs
-    #[arg(value_name = "ADDR|GLOB", required = true)]
+    #[arg(value_name = "ADDR|GLOB", required = true, add = crate::cli::complete::addresses())]
     pub addresses: Vec<String>,
     /// Do not ask
     #[arg(short, long, alias = "auto-approve")]
@@ -231,8 +231,8 @@ async fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
     let (state, found) = read(context, place).await?;
     let selector = selector(&context.globals.only, &context.globals.exclude).map_err(|error| vec![error])?;
     let records: Vec<&Record> = state.records().filter(|r| selector.matches(&r.address)).collect();
-    if out.is_json {
-        out.json(&document(&found, records_document(&records)));
+    if out.is_machine {
+        out.json(&document(&found, &records_document(&records)));
         return Ok(exit::OK);
     }
     if records.is_empty() {
@@ -258,8 +258,8 @@ async fn show(context: &Context<'_>, place: &Place, address: &str) -> Result<u8,
     if records.is_empty() {
         return Err(vec![unknown(address, &addresses(&state))]);
     }
-    if out.is_json {
-        out.json(&document(&found, records_document(&records)));
+    if out.is_machine {
+        out.json(&document(&found, &records_document(&records)));
         return Ok(exit::OK);
     }
     for record in records {
@@ -285,15 +285,8 @@ fn harmless(value: Json) -> Json {
 }
 
 /// One document of this command group.
-fn document(found: &[Diagnostic], content: Json) -> Json {
-    let mut shared = view::json::diagnostics_document(found, &Sources::default(), !has_errors(found));
-    let mut map = Map::new();
-    map.insert("format_version".to_owned(), shared["format_version"].take());
-    if let Json::Object(content) = content {
-        map.extend(content);
-    }
-    map.insert("diagnostics".to_owned(), shared["diagnostics"].take());
-    Json::Object(map)
+fn document(found: &[Diagnostic], content: &Json) -> Json {
+    view::json::document(content, found, &Sources::default())
 }
 
 /// Every address with a record, sorted.
@@ -342,7 +335,7 @@ async fn approved(context: &Context<'_>, yes: bool, what: &str, question: &str) 
     if yes {
         return Ok(true);
     }
-    if !out.may_ask || out.is_json {
+    if !out.may_ask || out.is_machine {
         let error = Diagnostic::error(codes::NOT_APPROVED, format!("{what} needs approval, and nobody can be asked"));
         return Err(vec![error.help("pass --yes; nothing is touched at an API")]);
     }

@@ -4,9 +4,9 @@ use clap::Args;
 use futures_util::future::join_all;
 
 use super::args::{Planning, RefreshArg};
+use super::events::Listener;
 use super::gather::gather;
 use super::planning::{self, Filling};
-use super::report::Lines;
 use super::session::{self, Opening, Session};
 use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, has_errors, tidy};
@@ -23,13 +23,14 @@ use crate::plan::planner::plan;
 use crate::secret::Redactor;
 use crate::source::Sources;
 use crate::view;
+use crate::view::digest::{Digest, Frame};
 use crate::view::test::{Outcome, Report as TestReport, Tested};
 
 /// `test`
 #[derive(Debug, Args)]
 pub struct TestArgs {
     /// Only these connections: an address, a target or a glob
-    #[arg(value_name = "ADDR|GLOB")]
+    #[arg(value_name = "ADDR|GLOB", add = super::complete::addresses())]
     pub which: Vec<String>,
 }
 
@@ -49,7 +50,7 @@ pub async fn run(context: &Context<'_>, args: &TestArgs) -> u8 {
         Ok(session) => session,
         Err(errors) => return context.fail(&errors, &sources),
     };
-    let lines = Lines::new(out);
+    let lines = Listener::new(context);
     let filling = Filling::new(&gathered);
     let references = filling.references(&sources);
     let nothing = Observed::default();
@@ -71,7 +72,12 @@ pub async fn run(context: &Context<'_>, args: &TestArgs) -> u8 {
     tidy(&mut found);
     let report =
         TestReport { connections, requests: session.lanes.values().map(Lane::requests).sum(), elapsed: started.elapsed() };
-    if out.is_json {
+    context.reports.hold(|| {
+        let document = view::test::document(&report, &found, &sources);
+        let frame = Frame { requests: report.requests, elapsed: report.elapsed, ..session.frame() };
+        Digest::of_tests(&report, &found, &sources, frame, document)
+    });
+    if out.is_machine {
         out.json(&view::test::document(&report, &found, &sources));
     } else {
         out.text(&view::test::render(&report, &out.stdout));

@@ -5,6 +5,7 @@ use super::gather::gather;
 use super::{Context, exit};
 use crate::diagnostic::has_errors;
 use crate::source::Sources;
+use crate::view::digest::Digest;
 use crate::view::{self, count};
 
 /// Runs the command.
@@ -13,13 +14,18 @@ pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
     let mut sources = Sources::default();
     let (gathered, found) = gather(context, args.offline, &mut sources);
     let valid = !has_errors(&found);
-    if out.is_json {
+    context.reports.hold(|| {
+        let document = view::json::diagnostics_document(&found, &sources, valid);
+        let declared = gathered.as_ref().map_or(&[][..], |gathered| &gathered.desired.connections);
+        Digest::of_files("validate", declared, &found, &sources, document)
+    });
+    if out.is_machine {
         out.json(&view::json::diagnostics_document(&found, &sources, valid));
     } else {
         out.diagnostics(&found, &sources);
     }
     match gathered {
-        Some(gathered) if valid && !out.is_json => {
+        Some(gathered) if valid && !out.is_machine => {
             let offline = if args.offline { " Variables were not looked at." } else { "" };
             out.text(&format!(
                 "Valid: {} on {} in {}.{offline}\n",

@@ -2,6 +2,7 @@
 pub mod connections;
 pub mod desired;
 pub mod emit;
+pub mod format;
 pub mod node;
 pub mod project;
 pub mod reader;

@@ -130,6 +130,22 @@ const TARGET: [&str; 11] = [
     "login_path",
 ];
 
+/// Where connections are if nobody says.
+#[must_use]
+pub fn default_patterns() -> Vec<String> {
+    vec!["connections/**/*.yaml".to_owned()]
+}
+
+/// Where the project says that connections are, without any check.
+#[must_use]
+pub fn patterns(root: &Node) -> Vec<String> {
+    let named = root.get("project").and_then(|p| p.get("connections")).map(|n| match &n.kind {
+        Kind::List(list) => list.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect(),
+        _ => n.as_str().map(ToOwned::to_owned).into_iter().collect::<Vec<_>>(),
+    });
+    named.filter(|patterns| !patterns.is_empty()).unwrap_or_else(default_patterns)
+}
+
 /// Reads the parsed project file. Returns what could be read together with everything that is wrong.
 #[must_use]
 pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources) -> (Option<Project>, Diagnostics) {
@@ -160,7 +176,7 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
     let name = project.and_then(|p| reader::string(p, "name", "[project]", &mut found)).map_or("patchbay", |(n, _)| n);
     let connections = project
         .and_then(|p| reader::strings(p, "connections", "[project]", &mut found))
-        .map_or_else(|| vec!["connections/**/*.yaml".to_owned()], |l| l.iter().map(|(g, _)| (*g).to_owned()).collect());
+        .map_or_else(default_patterns, |l| l.iter().map(|(g, _)| (*g).to_owned()).collect());
     let (state_path, state_url, state_allow_http) = state(&root, profile, &mut found);
     let profiles = root.get("profile").map(|p| p.entries().iter().map(|e| e.key.clone()).collect()).unwrap_or_default();
     let safety = safety(&root, &mut found);

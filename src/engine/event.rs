@@ -21,6 +21,8 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// Everything that was asked for has been read, or could not be.
+    Refreshed,
     /// Files were read for the environment.
     EnvFile {
         /// The file.
@@ -53,6 +55,15 @@ pub enum Event {
         action: Action,
         /// The fields that are rotated, for a rotation.
         fields: Vec<String>,
+    },
+    /// A change takes long.
+    Still {
+        /// Which connection.
+        address: Address,
+        /// What is being done to it.
+        action: Action,
+        /// How long by now.
+        elapsed: Duration,
     },
     /// A change ended.
     Ended {

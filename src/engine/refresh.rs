@@ -66,6 +66,7 @@ pub async fn refresh(
         };
         observed.add_detail(lane.target(), name, id, detail);
     }
+    report.event(&Event::Refreshed);
     (observed, found)
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -134,6 +135,58 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
     whole(path, text, NamedTempFile::persist)
 }
 
+/// Writes a file whole or not at all, for everybody to read: reports, which others pick up.
+///
+/// # Errors
+/// If it cannot be written; the old file is still there then.
+pub fn write_public(path: &Path, text: &str) -> Result<(), FileError> {
+    whole(path, text, |file, path| {
+        let readable = fs::Permissions::from_mode(0o644);
+        match file.as_file().set_permissions(readable) {
+            Ok(()) => file.persist(path),
+            Err(error) => Err(PersistError { error, file }),
+        }
+    })
+}
+
+/// Replaces the text of a file that is there. Links are followed and permissions stay; the new text is on the disk as a
+/// whole before it takes the place of the old one.
+///
+/// # Errors
+/// If it cannot be written; the old text is still there then.
+pub fn overwrite(path: &Path, text: &str) -> Result<(), FileError> {
+    let path = fs::canonicalize(path).map_err(|e| error(path, &e))?;
+    let permissions = fs::metadata(&path).map_err(|e| error(&path, &e))?.permissions();
+    if permissions.readonly() {
+        return Err(FileError { path, why: "permission denied".to_owned(), not_found: false });
+    }
+    whole(&path, text, |file, path| match file.as_file().set_permissions(permissions.clone()) {
+        Ok(()) => file.persist(path),
+        Err(error) => Err(PersistError { error, file }),
+    })
+}
+
+/// Could a file be written here? Nothing is left behind.
+///
+/// # Errors
+/// Why it could not.
+pub fn writable(path: &Path) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(FileError { path: path.to_owned(), why: "it is a folder".to_owned(), not_found: false });
+    }
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    NamedTempFile::new_in(dir).map(drop).map_err(|e| error(path, &e))
+}
+
+/// Adds text at the end of a file, in one write and without waiting for the disk: logs.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn append_unsynced(path: &Path, text: &str) -> Result<(), FileError> {
+    let write = || fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes());
+    write().map_err(|e| error(path, &e))
+}
+
 /// Writes a new file whole or not at all, for the user's eyes only.
 ///
 /// # Errors
@@ -205,7 +258,6 @@ pub fn make_dir(path: &Path) -> Result<(), FileError> {
 /// The permission bits of a file: `0o600`. `None` if it is not there.
 #[must_use]
 pub fn mode(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).ok().map(|data| data.permissions().mode() & 0o777)
 }
 
@@ -311,7 +363,6 @@ mod tests {
 
     #[test]
     fn private_files_are_whole_and_private() {
-        use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.json");
         write_private(&path, "one").unwrap();

@@ -46,6 +46,8 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
     Some(match event {
         Event::Listing { target } => format!("{}: reading the list", clean(target)),
         Event::Reading { target, count: n } => format!("{}: reading {}", clean(target), count(*n, "connection")),
+        // What follows says enough.
+        Event::Refreshed => return None,
         Event::EnvFile { file, variables } => format!("read {} from {}", count(*variables, "variable"), clean(file)),
         Event::Retry { target, request, why, wait, asked, attempt, of } => {
             let asked = if *asked { " (Retry-After)" } else { "" };
@@ -61,6 +63,10 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
                 text.push_str(&clean(&fields.join(", ")));
             }
             text
+        }
+        Event::Still { address, action, elapsed } => {
+            let (doing, _) = verbs(*action)?;
+            format!("{address}: still {doing}, {}", duration(*elapsed))
         }
         Event::Ended { address, action, ending, elapsed } => {
             let (_, done) = verbs(*action)?;
@@ -116,8 +122,18 @@ fn verbs(action: Action) -> Option<(&'static str, &'static str)> {
     }
 }
 
+/// `creating`, `rotating`; empty if there is nothing to do.
+pub(super) fn doing_word(action: Action) -> &'static str {
+    verbs(action).map_or("", |(doing, _)| doing)
+}
+
+/// `created`, `rotated`; empty if there was nothing to do.
+pub(super) fn done_word(action: Action) -> &'static str {
+    verbs(action).map_or("", |(_, done)| done)
+}
+
 /// `PB0605 kore-prod refused …`
-fn brief(diagnostic: &Diagnostic) -> String {
+pub(super) fn brief(diagnostic: &Diagnostic) -> String {
     format!("{} {}", diagnostic.code.id(), clean(&diagnostic.summary))
 }
 

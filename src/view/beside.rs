@@ -231,5 +231,5 @@ pub fn document(beside: &Beside<'_>, diagnostics: &[Diagnostic], sources: &Sourc
         live,
         fields,
     };
-    json::with_diagnostics(&document, diagnostics, sources)
+    json::document(&document, diagnostics, sources)
 }

@@ -142,5 +142,5 @@ pub fn document(sections: &[Section], diagnostics: &[Diagnostic], sources: &Sour
             .map(|s| SectionEntry { name: s.name.clone(), about: s.about.clone(), checks: s.checks.iter().map(entry).collect() })
             .collect(),
     };
-    json::with_diagnostics(&document, diagnostics, sources)
+    json::document(&document, diagnostics, sources)
 }

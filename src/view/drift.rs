@@ -285,7 +285,7 @@ fn rows(drift: &Drift, style: &Style) -> Vec<String> {
 }
 
 /// `true → false`, `(secret fp:c30e5d, live mask differs)`
-fn difference(field: &Drifted, style: &Style) -> String {
+pub(super) fn difference(field: &Drifted, style: &Style) -> String {
     if let Some(how) = &field.secret {
         let what = match how {
             Outside::MaskContradicts | Outside::MaskDiffers => "live mask differs",
@@ -334,7 +334,7 @@ fn doubts(drift: &Drift, style: &Style) -> Option<Vec<String>> {
     named("cannot be verified:", &rows, style)
 }
 
-fn doubts_of(checked: &Checked) -> String {
+pub(super) fn doubts_of(checked: &Checked) -> String {
     let words = |doubt: &Doubt| {
         let why = match &doubt.why {
             Some(why) => clean(&unproved_words(why, doubt.is_secret)),

@@ -128,6 +128,7 @@ fn unverifiable(plan: &Plan) -> Vec<Unverifiable> {
 struct DiagnosticsDocument {
     format_version: &'static str,
     patchbay_version: &'static str,
+    errored: bool,
     valid: bool,
     error_count: usize,
     warning_count: usize,
@@ -142,6 +143,7 @@ pub fn diagnostics_document(diagnostics: &[Diagnostic], sources: &Sources, valid
     to_json(&DiagnosticsDocument {
         format_version: FORMAT_VERSION,
         patchbay_version: PATCHBAY_VERSION,
+        errored: error_count > 0,
         valid,
         error_count,
         warning_count: diagnostics.len() - error_count,
@@ -259,10 +261,10 @@ pub fn apply_document(outcome: &Outcome, plan: &Plan, diagnostics: &[Diagnostic]
     })
 }
 
-/// The document of a command that has nothing of Terraform's shape: the envelope, the content's own members, and the
-/// diagnostics.
+/// The document of a command that has nothing of Terraform's shape: the envelope that all documents have, the content's
+/// own members, and the diagnostics.
 #[must_use]
-pub(super) fn with_diagnostics(content: &impl Serialize, diagnostics: &[Diagnostic], sources: &Sources) -> Json {
+pub fn document(content: &impl Serialize, diagnostics: &[Diagnostic], sources: &Sources) -> Json {
     let mut pages = Pages::new(sources);
     let mut document = serde_json::Map::new();
     document.insert("format_version".to_owned(), FORMAT_VERSION.into());
@@ -274,6 +276,17 @@ pub(super) fn with_diagnostics(content: &impl Serialize, diagnostics: &[Diagnost
     let problems: Vec<Problem> = diagnostics.iter().map(|d| Problem::new(d, &mut pages)).collect();
     document.insert("diagnostics".to_owned(), to_json(&problems));
     Json::Object(document)
+}
+
+/// JSON allows control characters beyond ASCII in texts; a terminal obeys them all the same, so they are escaped.
+#[must_use]
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    let is_raw = |c: char| c != '\n' && super::text::is_unsafe(c);
+    if !text.contains(is_raw) {
+        return text.into();
+    }
+    let escape = |c: char| if is_raw(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    text.chars().map(escape).collect::<String>().into()
 }
 
 /// Our documents have text keys and finite numbers only, so this cannot fail.

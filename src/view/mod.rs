@@ -6,10 +6,15 @@
 //! | `apply` | the question, the events and the end of an apply, for people and logs |
 //! | `drift` | what others changed since the last apply |
 //! | `beside` | one connection in three columns |
+//! | `explain` | the pages of the codes |
 //! | `doctor` | what is in place and what is not |
 //! | `rehearsal` | what a check of a platform definition showed |
 //! | `test` | what the APIs' own tests said |
 //! | `diagnostic` | what is wrong, with the place in the file |
+//! | `digest` | what a run has to say, in the one shape that reports are written from |
+//! | `report` | reports for CI systems and reviewers, each in its own grammar |
+//! | `progress` | the live region of an apply on a terminal |
+//! | `jsonl` | the event stream for other programs |
 //! | `json` | the documents for other programs |
 //! | `style` | colours, glyphs and width, and who decides about them |
 //!
@@ -21,12 +26,17 @@
 pub mod apply;
 pub mod beside;
 pub mod diagnostic;
+pub mod digest;
 pub mod doctor;
 pub mod drift;
+pub mod explain;
 pub mod json;
+pub mod jsonl;
 mod pages;
 pub mod plan;
+pub mod progress;
 pub mod rehearsal;
+pub mod report;
 pub mod style;
 pub mod test;
 mod text;

@@ -10,7 +10,7 @@ mod texts;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub(super) use self::fields::words;
+pub(super) use self::fields::{note_of, sign_of, words};
 use super::pages::Pages;
 use super::style::{Glyph, Style, ink};
 use super::text::{Line, clean, cost, count, counts, width};
@@ -33,6 +33,57 @@ pub struct Head {
     pub elapsed: Duration,
     /// What else to say about this run, one line each.
     pub notes: Vec<String>,
+}
+
+/// What a change is about, in a line without colours: the fields that change, or why nothing does.
+#[must_use]
+pub(super) fn gist(change: &Change, style: &Style) -> String {
+    let field = |field: &FieldChange| {
+        let path = clean(&field.path.to_string());
+        match (words(field, style), field.cause) {
+            (Some(words), _) => format!("{path} {words}"),
+            (None, Cause::Drift | Cause::Both) if change.action != Action::Create => format!("{path} (drift)"),
+            _ => path,
+        }
+    };
+    let written: Vec<String> = change.written().map(field).collect();
+    let text = match change.action {
+        Action::Create => clean(&change.kind),
+        Action::Adopt => change.id.as_deref().map(clean).unwrap_or_default(),
+        Action::Move => change.moved_from.as_ref().map(|from| format!("from {from}")).unwrap_or_default(),
+        Action::Unchanged => doubts(change, style),
+        _ => written.join(", "),
+    };
+    let reason = change.reason.as_ref().map(|reason| clean(&reason.text)).unwrap_or_default();
+    if text.is_empty() { reason } else { text }
+}
+
+/// Everything about a change below its headline, for a fenced `diff`: the sign of a line stands in its first column, and
+/// `!` stands for what changes, because that is what the colours of `diff` know.
+#[must_use]
+pub(super) fn detail(change: &Change, style: &Style) -> Vec<String> {
+    /// Where the signs of fields and of lines within texts stand on the screen.
+    const SIGNS: [usize; 2] = [6, 10];
+    let reason = change.reason.as_ref().map(|reason| reason.text.as_str());
+    let lines = change::body(change, reason, style);
+    let moved = |line: String| {
+        let chars: Vec<char> = line.chars().collect();
+        let at = SIGNS.into_iter().find(|at| line.len() - line.trim_start().len() == *at && chars.get(at + 1) == Some(&' '));
+        let sign = at.and_then(|at| match chars.get(at) {
+            Some('+') => Some('+'),
+            Some('-') => Some('-'),
+            Some('~' | '↻' | '±') => Some('!'),
+            _ => None,
+        });
+        match (sign, at) {
+            (Some(sign), Some(at)) => {
+                let rest: String = chars[at + 1..].iter().collect();
+                format!("{sign}{}{rest}", " ".repeat(at - SIGNS[0]))
+            }
+            _ => chars.into_iter().skip(SIGNS[0]).collect(),
+        }
+    };
+    lines.into_iter().map(moved).collect()
 }
 
 /// Renders a plan.

@@ -165,5 +165,5 @@ pub fn document(all: &[Checked], found: &[Diagnostic], sources: &Sources) -> Jso
             kinds: c.kinds.iter().map(kind).collect(),
         })
         .collect();
-    json::with_diagnostics(&Document { valid: !has_errors(found), definitions }, found, sources)
+    json::document(&Document { valid: !has_errors(found), definitions }, found, sources)
 }

@@ -155,6 +155,26 @@ pub fn choose_unicode(env: &dyn Fn(&str) -> Option<String>) -> bool {
     locale.contains("UTF-8") || locale.contains("UTF8")
 }
 
+/// Does the terminal understand hyperlinks (OSC 8)? There is no way to ask, and some print the escape codes, so only
+/// those that say who they are get links. `FORCE_HYPERLINK` decides where it is set.
+#[must_use]
+pub fn knows_links(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let given = |name: &str| env(name).filter(|value| !value.is_empty());
+    if let Some(forced) = given("FORCE_HYPERLINK") {
+        return forced != "0";
+    }
+    if given("TERM").is_none_or(|term| term == "dumb") || ["TMUX", "STY", "CI"].into_iter().any(|name| given(name).is_some()) {
+        return false;
+    }
+    let number = |name: &str| given(name).and_then(|value| value.parse::<u32>().ok()).unwrap_or(0);
+    let program = given("TERM_PROGRAM").unwrap_or_default();
+    let term = given("TERM").unwrap_or_default();
+    number("VTE_VERSION") >= 5000
+        || ["iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "rio", "Tabby"].contains(&program.as_str())
+        || ["xterm-kitty", "xterm-ghostty", "alacritty", "foot", "contour", "wezterm"].iter().any(|known| term.starts_with(known))
+        || ["KONSOLE_VERSION", "WT_SESSION", "DOMTERM"].into_iter().any(|name| given(name).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +245,26 @@ mod tests {
         ];
         for (vars, wanted) in rows {
             assert_eq!(choose_unicode(&env(vars)), wanted, "{vars:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_for_terminals_that_are_known_to_have_them() {
+        let rows: [(Vars, bool); 11] = [
+            (&[TERM], false),
+            (&[TERM, ("VTE_VERSION", "7200")], true),
+            (&[TERM, ("VTE_VERSION", "4800")], false),
+            (&[TERM, ("TERM_PROGRAM", "WezTerm")], true),
+            (&[TERM, ("TERM_PROGRAM", "Apple_Terminal")], false),
+            (&[("TERM", "xterm-kitty")], true),
+            (&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux-0")], false),
+            (&[("TERM", "xterm-kitty"), ("CI", "true")], false),
+            (&[("TERM", "dumb"), ("VTE_VERSION", "7200")], false),
+            (&[TERM, ("FORCE_HYPERLINK", "1"), ("TMUX", "x")], true),
+            (&[("TERM", "xterm-kitty"), ("FORCE_HYPERLINK", "0")], false),
+        ];
+        for (vars, wanted) in rows {
+            assert_eq!(knows_links(&env(vars)), wanted, "{vars:?}");
         }
     }
 

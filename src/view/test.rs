@@ -202,5 +202,5 @@ pub fn document(report: &Report, diagnostics: &[Diagnostic], sources: &Sources) 
         no_test: report.count("no-test"),
     };
     let errored = report.failed() > 0 || has_errors(diagnostics);
-    json::with_diagnostics(&Document { errored, results, summary }, diagnostics, sources)
+    json::document(&Document { errored, results, summary }, diagnostics, sources)
 }

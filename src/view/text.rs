@@ -217,6 +217,25 @@ impl<'s> Line<'s> {
         self.width
     }
 
+    /// The line, cut to so many columns: for a screen that must not wrap. Colours are dropped where it is cut.
+    pub(super) fn end_within(self, room: usize) -> String {
+        if self.width <= room {
+            return self.end();
+        }
+        let mut bare = String::new();
+        let mut in_escape = false;
+        for c in self.text.chars() {
+            match c {
+                '\u{1b}' => in_escape = true,
+                'm' if in_escape => in_escape = false,
+                c if !in_escape => bare.push(c),
+                _ => {}
+            }
+        }
+        let ellipsis = self.style.glyph(Glyph::Ellipsis);
+        format!("{}{ellipsis}", take(bare.chars(), room.saturating_sub(width(ellipsis))))
+    }
+
     /// The line, without spaces at its end.
     pub(super) fn end(self) -> String {
         self.text.trim_end().to_owned()

@@ -3,8 +3,8 @@
 
 use super::{advice, check, failed};
 use crate::cli::Context;
+use crate::cli::events::Listener;
 use crate::cli::gather::Gathered;
-use crate::cli::report::Lines;
 use crate::cli::session::{self, Reached};
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
@@ -26,7 +26,7 @@ pub(super) struct Visit<'v> {
     pub(super) context: &'v Context<'v>,
     pub(super) gathered: &'v Gathered,
     pub(super) state: &'v State,
-    pub(super) lines: &'v Lines<'v>,
+    pub(super) lines: &'v Listener<'v>,
     /// May credentials go to an address that is not the recorded one?
     pub(super) accept_change: bool,
     /// Are credentials only placeholders?

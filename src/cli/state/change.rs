@@ -31,7 +31,7 @@ pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> R
     if records.is_empty() {
         out.note("There is nothing to forget.");
     } else {
-        if !out.is_json {
+        if !out.is_machine {
             let line = |r: &&Record| format!("  - {}   {}   \"{}\"\n", r.address, neutral(&r.id), neutral(&r.name));
             out.text(&records.iter().map(line).collect::<String>());
         }
@@ -42,18 +42,18 @@ pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> R
             return Ok(exit::OK);
         }
         found.extend(commit(context, place, &state, &chosen, |now, stamp| forget(now, &chosen, stamp)).await?);
-        if !out.is_json {
+        if !out.is_machine {
             out.text(&format!("Forgot {things}. Nothing was touched at an API: the objects are still there.\n"));
             still_declared(context, place, &chosen);
             still_open(context, &state, &chosen);
         }
     }
-    if out.is_json {
+    if out.is_machine {
         let forgotten: Vec<Json> = records
             .iter()
             .map(|r| json!({ "address": r.address.to_string(), "id": r.id, "name": r.name, "rev": r.rev }))
             .collect();
-        out.json(&document(&found, json!({ "forgotten": forgotten })));
+        out.json(&document(&found, &json!({ "forgotten": forgotten })));
     }
     Ok(exit::OK)
 }
@@ -104,11 +104,11 @@ pub(super) async fn mv(context: &Context<'_>, place: &Place, args: &MvArgs) -> R
     };
     found.extend(commit(context, place, &state, &touched, |now, stamp| relocate(now, from, to, stamp, secrets)).await?);
 
-    if out.is_json {
+    if out.is_machine {
         let ids: Vec<&str> = state.siblings(from).into_iter().map(|record| record.id.as_str()).collect();
         let secrets = json!({ "carried": carried, "dropped": dropped });
         let moved = json!({ "from": from.to_string(), "to": to.to_string(), "ids": ids, "secrets": secrets });
-        out.json(&document(&found, json!({ "moved": moved })));
+        out.json(&document(&found, &json!({ "moved": moved })));
         return Ok(exit::OK);
     }
     out.text(&format!("`{from}` is recorded as `{to}` now. Nothing was touched at an API.\n"));

@@ -18,8 +18,8 @@ pub(super) fn check(context: &Context<'_>, place: &Place) -> Result<u8, Diagnost
     let seen = look(place)?;
     let found = findings(&seen);
     let damaged = seen.file.as_ref().is_some_and(|(_, survey)| survey.is_damaged());
-    if out.is_json {
-        out.json(&document(&found, check_document(&seen)));
+    if out.is_machine {
+        out.json(&document(&found, &check_document(&seen)));
     } else {
         out.text(&report(&seen));
         out.diagnostics(&found, &Sources::default());
@@ -154,8 +154,8 @@ pub(super) async fn repair(context: &Context<'_>, place: &Place, args: &RepairAr
     let out = context.out;
     let seen = look(place)?;
     let Some((bytes, survey)) = seen.file.as_ref().filter(|(_, survey)| survey.is_damaged()) else {
-        if out.is_json {
-            out.json(&document(&[], json!({ "path": seen.name, "repaired": false })));
+        if out.is_machine {
+            out.json(&document(&[], &json!({ "path": seen.name, "repaired": false })));
         } else {
             out.text(&format!("Nothing to repair in {}.\n", neutral(&seen.name)));
         }
@@ -172,7 +172,7 @@ pub(super) async fn repair(context: &Context<'_>, place: &Place, args: &RepairAr
     let in_parts = seen.state.lineage().filter(|_| seen.parts.iter().all(|part| !part.is_foreign));
     let now = u64::try_from(clock::now().as_millisecond()).unwrap_or_default();
     let repaired = survey.repaired(in_parts, &new_lineage(now).map_err(|e| failed(&e))?);
-    if !out.is_json {
+    if !out.is_machine {
         out.text(&intention(&seen, &repaired));
     }
     if !approved(context, args.yes, "a repair", "Repair it? A copy of the damaged file stays beside it.").await? {
@@ -189,8 +189,8 @@ pub(super) async fn repair(context: &Context<'_>, place: &Place, args: &RepairAr
     let (_, warnings) = place.location.read().await.map_err(|e| failed(&e))?;
     let found: Diagnostics = warnings.iter().map(StateWarning::diagnostic).collect();
     let copy = copy.display().to_string();
-    if out.is_json {
-        out.json(&document(&found, repair_document(&seen, &repaired, &copy)));
+    if out.is_machine {
+        out.json(&document(&found, &repair_document(&seen, &repaired, &copy)));
     } else {
         out.diagnostics(&found, &Sources::default());
         let kept = entries(repaired.kept);

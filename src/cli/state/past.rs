@@ -34,8 +34,8 @@ pub(super) fn history(context: &Context<'_>, place: &Place, what: Option<&str>) 
     }
     let within = selector(&context.globals.only, &context.globals.exclude).map_err(|error| vec![error])?;
     events.retain(|event| event.address.as_ref().is_none_or(|address| within.matches(address)));
-    if out.is_json {
-        out.json(&document(&found, json!({ "events": events.iter().map(event_document).collect::<Vec<Json>>() })));
+    if out.is_machine {
+        out.json(&document(&found, &json!({ "events": events.iter().map(event_document).collect::<Vec<Json>>() })));
         return Ok(exit::OK);
     }
     out.diagnostics(&found, &Sources::default());

@@ -59,7 +59,7 @@ pub(super) async fn rekey(
         session::writable(&subject.state).map_err(|error| vec![error])?;
         unclaimed(&subject.state, &subject.touched)?;
     }
-    if !out.is_json {
+    if !out.is_machine {
         out.text(&intention(&subjects, &keys));
         out.diagnostics(&unset, sources);
     }
@@ -88,8 +88,8 @@ pub(super) async fn rekey(
             return Err(unfinished(vec![Diagnostic::error(codes::STATE_CONFLICT, what).help("run it again")], &keys));
         }
     }
-    if out.is_json {
-        out.json(&document(&found, rekeyed_document(&subjects, &elsewhere, &keys)));
+    if out.is_machine {
+        out.json(&document(&found, &rekeyed_document(&subjects, &elsewhere, &keys)));
         return Ok(exit::OK);
     }
     out.text(&result(made(&subjects), &keys));
@@ -285,7 +285,13 @@ async fn scope(
     scope.add(Subject::new(here, profile, state, &gathered, keys), found)?;
     for profile in others {
         let globals = Globals { profile: profile.clone(), state: None, ..context.globals.clone() };
-        let context = Context { globals: &globals, env: context.env, redactor: context.redactor, out: context.out };
+        let context = Context {
+            globals: &globals,
+            env: context.env,
+            redactor: context.redactor,
+            out: context.out,
+            reports: context.reports,
+        };
         let (gathered, found) = gather(&context, false, sources);
         let Some(gathered) = gathered else { return Err(found) };
         let location = session::location(&globals, &gathered).map_err(|error| vec![error])?;

@@ -10,8 +10,12 @@ use crate::view::text::{Line, clean, count, width, wrap};
 /// The lines of a change.
 pub(super) fn block(change: &Change, pages: &mut Pages<'_>, style: &Style) -> Vec<String> {
     let (headline, unsaid) = headline(change, pages, style);
-    let mut lines = vec![headline];
-    lines.extend(fields::lines(change, style));
+    std::iter::once(headline).chain(body(change, unsaid, style)).collect()
+}
+
+/// What stands below the headline; `unsaid` is the reason if the headline has no room for it.
+pub(super) fn body(change: &Change, unsaid: Option<&str>, style: &Style) -> Vec<String> {
+    let mut lines = fields::lines(change, style);
     if let Some(request) = &change.request
         && !request.resends.is_empty()
     {

@@ -110,6 +110,17 @@ fn look(field: &FieldChange, style: &Style) -> (&'static str, anstyle::Style) {
     }
 }
 
+/// The sign of a field in ASCII: `+`, `-`, `~`, `*` for a secret, `?` for what nobody can vouch for, or a space.
+pub(in crate::view) fn sign_of(field: &FieldChange) -> &'static str {
+    let style = Style { unicode: false, ..Style::plain(100) };
+    if matches!(field.verdict, Verdict::CannotVerify(_)) { "?" } else { look(field, &style).0 }
+}
+
+/// Why a field differs, and where the wanted value comes from.
+pub(in crate::view) fn note_of(field: &FieldChange) -> String {
+    note(field).0
+}
+
 /// Why it differs, and where the wanted value comes from.
 fn note(field: &FieldChange) -> (String, anstyle::Style) {
     if !field.verdict.is_write() {
