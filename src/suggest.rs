@@ -17,7 +17,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     let candidates: Vec<&str> = candidates.into_iter().collect();
     let best = candidates
         .iter()
-        .map(|c| (strsim::jaro_winkler(&wanted, &normal(c)), *c))
+        .map(|c| (likeness(word, c), *c))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, candidate)| candidate);
@@ -40,6 +40,19 @@ pub fn help(word: &str, accepted: &[&str]) -> Option<String> {
         Some(meant) => format!("did you mean `{meant}`? {accepted_text}"),
         None => accepted_text,
     })
+}
+
+/// Of addresses, the part that is least alike decides: a shared target makes no two connections alike.
+fn likeness(word: &str, candidate: &str) -> f64 {
+    let (mut words, mut candidates) = (word.split('/'), candidate.split('/'));
+    let mut least = 1.0_f64;
+    loop {
+        match (words.next(), candidates.next()) {
+            (None, None) => return least,
+            (Some(a), Some(b)) => least = least.min(strsim::jaro_winkler(&normal(a), &normal(b))),
+            _ => return 0.0,
+        }
+    }
 }
 
 /// Lower case, letters and digits only: `OPEN_AI`, `openai` and `Open AI` are one word.
@@ -66,6 +79,21 @@ mod tests {
             ("gpt-4", "Open AI"),
         ] {
             assert_eq!(nearest(said, KORE), Some(meant), "{said}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_compared_part_by_part() {
+        let known = ["kore", "kore/support", "kore/support-gpt4o", "gateway/support"];
+        for (said, meant) in [
+            ("kore/suport", Some("kore/support")),
+            ("kor/support", Some("kore/support")),
+            ("kore/nope", None),
+            ("kore/x", None),
+            ("kroe", Some("kore")),
+            ("nope/support", None),
+        ] {
+            assert_eq!(nearest(said, known), meant, "{said}");
         }
     }
 

@@ -407,56 +407,63 @@ fn help_leads_the_way() {
         &expect![[r#"
             Declare your LLM connections in YAML; see what would change; change exactly that
 
+            Examples:
+              patchbay init                    a project that plans against the sandbox at once
+              patchbay plan                    show what would change
+              patchbay plan --out plan.json    save it for review; it holds no secret
+              patchbay apply plan.json         make exactly that so
+
             Usage: patchbay [OPTIONS] [COMMAND]
 
-            Commands:
-              init      Write a project that plans against the sandbox at once
-              import    Adopt live connections into the state; nothing is written to the API
-              export    Write live connections as YAML; secrets become placeholders
-              validate  Check the files: syntax, schema, references, variables; no network
-              plan      Show what would change
-              apply     Make it so
-              drift     Show what others changed since the last apply; writes nothing
-              destroy   Delete everything that patchbay manages on a target
-              test      Let the APIs test the connections that exist
-              show      Show a saved plan, or one connection as it is declared, recorded and live
-              state     Look at the state, revise it by hand, repair its file
-              env       Which variables the files need, where, and whether they are set
-              graph     The order of operations
-              doctor    Check that everything is in place: targets, credentials, files, state
-              platform  Check a platform definition of your own
-              sandbox   Serve the vendors' APIs on loopback, to try things out
-              schema    Print a JSON Schema
-              version   Print the version
-              help      Print this message or the help of the given subcommand(s)
+            Start:
+              init         Write a project that plans against the sandbox at once
+              import       Adopt live connections into the state; nothing is written to the API
+              export       Write live connections as YAML; secrets become placeholders
+            Write:
+              validate     Check the files: syntax, schema, references, variables; no network
+              fmt          Bring connection files into their canonical form; comments stay
+            Change:
+              plan         Show what would change
+              apply        Make it so
+              drift        Show what others changed since the last apply; writes nothing
+              destroy      Delete everything that patchbay manages on a target
+              test         Let the APIs test the connections that exist
+            Look:
+              show         Show a saved plan, or one connection as it is declared, recorded and live
+              state        Look at the state, revise it by hand, repair its file
+              env          Which variables the files need, where, and whether they are set
+              graph        The order of operations
+              doctor       Check that everything is in place: targets, credentials, files, state
+              explain      What a diagnostic's code means, with an example that fails and one that works
+            Other:
+              platform     Check a platform definition of your own
+              sandbox      Serve the vendors' APIs on loopback, to try things out
+              schema       Print a JSON Schema
+              completions  Print the script that teaches a shell to complete commands, addresses and targets
+              man          Write the manual pages into a folder
+              version      Print the version
+              help         Explain a command
 
             Options:
-              -C, --chdir <DIR>            Work in this folder: all paths are relative to it
-                  --profile <NAME>         Use this profile of patchbay.toml
-              -f, --file <PATH>            Read these connection files, folders or globs instead of the
-                                           project's
-                  --env-file <FILE>        Read variables from this file; the real environment wins
-                  --state <PATH|URL>       The state: a file, or the URL of a shared one
-                  --only <ADDR|GLOB>       Only these connections and what they depend on: an address, a target
-                                           or a glob
-                  --exclude <ADDR|GLOB>    Not these connections
-                  --json                   Print one JSON document, errors included
-                  --format <FORMAT>        What goes to standard output [default: text] [possible values: text,
-                                           json]
-                  --color <WHEN>           Colours: auto, always, never [possible values: auto, always, never]
-                  --full                   Show long values in full
-              -q, --quiet...               Print less; twice: nothing but errors
-              -v, --verbose...             Print more
-                  --no-input               Never ask
-                  --parallelism <N>        Requests in flight per target; the platform's default otherwise
-                  --timeout <DURATION>     How long one request may take, such as TIME (the default) or TIME
-                  --retries <N>            How often a request is repeated where that is safe [default: 3]
-                  --allow-literal-secrets  Accept secrets that stand in the files as they are
-              -h, --help                   Print help (see more with '--help')
-              -V, --version                Print version
+              -C, --chdir <DIR>          Work in this folder: all paths are relative to it
+                  --profile <NAME>       Use this profile of patchbay.toml
+              -f, --file <PATH>          Read these connection files, folders or globs instead of the project's
+                  --only <ADDR|GLOB>     Only these connections and what they depend on: an address, a target or
+                                         a glob
+                  --exclude <ADDR|GLOB>  Not these connections
+                  --json                 Print one JSON document, errors included
+                  --format <FORMAT>      What goes to standard output [default: text] [possible values: text,
+                                         json, jsonl]
+                  --report <FMT[=PATH]>  Write a report: json, jsonl, markdown, github, gitlab, codequality,
+                                         azure, sarif, junit, prom, html
+                  --color <WHEN>         Colours: auto, always, never [possible values: auto, always, never]
+              -q, --quiet...             Print less; twice: nothing but errors
+              -v, --verbose...           Print more
+              -h, --help                 Print help (see more with '--help')
+              -V, --version              Print version
 
             Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused
-                        64 wrong usage · 70 bug · 130/143 interrupted
+                        64 wrong usage · 70 bug · 130/143 interrupted; `patchbay explain exit-codes` says more
         "#]],
     );
     check(
@@ -466,13 +473,9 @@ fn help_leads_the_way() {
             ------- stderr -------
             error: unrecognized subcommand 'diff'
 
-              tip: a similar subcommand exists: 'drift'
-
-            Usage: patchbay [OPTIONS] [COMMAND]
+              tip: in patchbay, `diff` is called `plan`
 
             For more information, try '--help'.
-
-              tip: in patchbay, `diff` is called `plan`
             [exit status: 64]
         "#]],
     );

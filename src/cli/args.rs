@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     subcommand_required = false,
-    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted",
-    after_long_help = "Examples:\n  patchbay init                        a project that plans against the sandbox at once\n  patchbay validate --offline          check the files, no variables, no network\n  patchbay plan                        show what would change\n  patchbay plan --out plan.json        save it for review; it holds no secret\n  patchbay apply plan.json             make exactly that so\n  patchbay sandbox                     the APIs on loopback, to try things out\n\nExit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted"
+    before_help = "Examples:\n  patchbay init                    a project that plans against the sandbox at once\n  patchbay plan                    show what would change\n  patchbay plan --out plan.json    save it for review; it holds no secret\n  patchbay apply plan.json         make exactly that so",
+    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted; `patchbay explain exit-codes` says more"
 )]
 pub struct Cli {
     /// What applies to every command.
@@ -25,6 +25,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Globals {
     /// Work in this folder: all paths are relative to it
     #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PATCHBAY_CHDIR", hide_env = true)]
@@ -36,10 +37,10 @@ pub struct Globals {
     #[arg(short = 'f', long = "file", global = true, value_name = "PATH", env = "PATCHBAY_FILE", hide_env = true)]
     pub files: Vec<String>,
     /// Read variables from this file; the real environment wins
-    #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE", hide_env = true)]
+    #[arg(long, global = true, value_name = "FILE", env = "PATCHBAY_ENV_FILE", hide_env = true, hide_short_help = true)]
     pub env_file: Vec<PathBuf>,
     /// The state: a file, or the URL of a shared one
-    #[arg(long, global = true, value_name = "PATH|URL", env = "PATCHBAY_STATE", hide_env = true)]
+    #[arg(long, global = true, value_name = "PATH|URL", env = "PATCHBAY_STATE", hide_env = true, hide_short_help = true)]
     pub state: Option<PathBuf>,
     /// Only these connections and what they depend on: an address, a target or a glob
     #[arg(long, global = true, value_name = "ADDR|GLOB", alias = "target", add = super::complete::addresses())]
@@ -63,7 +64,7 @@ pub struct Globals {
     #[arg(long, global = true, hide = true)]
     pub no_color: bool,
     /// Show long values in full
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub full: bool,
     /// Print less; twice: nothing but errors
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
@@ -72,22 +73,22 @@ pub struct Globals {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// No live display of what runs
-    #[arg(long, global = true, env = "PATCHBAY_NO_PROGRESS", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PATCHBAY_NO_PROGRESS", hide_env = true, hide_short_help = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub no_progress: bool,
     /// Never ask
-    #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "PATCHBAY_NO_INPUT", hide_env = true, hide_short_help = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub no_input: bool,
     /// Requests in flight per target; the platform's default otherwise
-    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_PARALLELISM", hide_env = true, value_parser = parallelism)]
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_PARALLELISM", hide_env = true, hide_short_help = true, value_parser = parallelism)]
     pub parallelism: Option<usize>,
     /// How long one request may take, such as 30s (the default) or 500ms
-    #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", hide_env = true, value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", hide_env = true, hide_short_help = true, value_parser = duration)]
     pub timeout: Option<std::time::Duration>,
     /// How often a request is repeated where that is safe
-    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", hide_env = true, default_value_t = 3)]
+    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", hide_env = true, hide_short_help = true, default_value_t = 3)]
     pub retries: u32,
     /// Accept secrets that stand in the files as they are
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub allow_literal_secrets: bool,
 }
 
@@ -205,6 +206,7 @@ pub enum Command {
     )]
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
+    #[command(after_help = "Examples:\n  patchbay schema connections > connections.schema.json\n  patchbay schema project > patchbay.schema.json\n  patchbay schema plan            of what `plan --json` prints")]
     Schema(Schema),
     /// Print the script that teaches a shell to complete commands, addresses and targets
     #[command(

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::CompleteEnv;
 
-use super::args::Cli;
-use super::gather;
+use super::{gather, help};
 use crate::view::explain;
 
 /// The variable by which a shell asks for candidates.
@@ -22,7 +20,7 @@ pub fn answered(env: &BTreeMap<String, String>) -> bool {
     if !env.contains_key(VARIABLE) {
         return false;
     }
-    CompleteEnv::with_factory(Cli::command)
+    CompleteEnv::with_factory(help::command)
         .var(VARIABLE)
         .bin("patchbay")
         .try_complete(std::env::args_os(), Some(Path::new(".")))

@@ -137,13 +137,15 @@ impl Variable {
 pub fn run(context: &Context<'_>, args: &EnvArgs) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let (gathered, found) = gather(context, true, &mut sources);
+    let (gathered, mut found) = gather(context, true, &mut sources);
     let variables = gathered.and_then(|gathered| variables(context, &gathered));
     let Some(variables) = variables else {
         // The same files were read by `gather`, which has said what is wrong with them.
         out.failed(&found, &sources);
         return exit::ERROR;
     };
+    // What is wrong with the files otherwise is for `validate` to say.
+    found.retain(|d| !d.is_error());
     let template = args.template.then(|| template(&variables));
     match template {
         Some(template) if out.is_machine => {

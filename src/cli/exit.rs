@@ -24,6 +24,8 @@ pub fn of_errors(diagnostics: &[Diagnostic]) -> u8 {
     let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|d| d.is_error()).collect();
     if errors.is_empty() {
         OK
+    } else if errors.iter().any(|d| d.code == codes::USAGE) {
+        USAGE
     } else if errors.iter().all(|d| d.code.is_refusal()) {
         REFUSED
     } else {
@@ -71,6 +73,7 @@ mod tests {
         assert_eq!(of_errors(&[Diagnostic::warning(codes::LITERAL_SECRET, "x")]), OK);
         assert_eq!(of_errors(&[error(codes::UNCHANGEABLE)]), REFUSED);
         assert_eq!(of_errors(&[error(codes::UNCHANGEABLE), error(codes::SYNTAX)]), ERROR);
+        assert_eq!(of_errors(&[error(codes::USAGE)]), USAGE);
     }
 
     #[test]

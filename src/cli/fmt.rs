@@ -111,7 +111,7 @@ fn filter(context: &Context<'_>, args: &FmtArgs) -> u8 {
     match format(name, &text, &mut sources) {
         Ok(after) => {
             let is_same = after == text;
-            if args.diff {
+            if args.diff && !context.out.is_machine {
                 let file = Formatted { name: name.to_owned(), path: PathBuf::new(), before: text, after };
                 context.out.text(&diff(context, &file));
             } else if context.out.is_machine {

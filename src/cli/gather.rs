@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Context;
 use crate::config::connections::{self, Declarations};
 use crate::config::desired::{Desired, Inputs, resolve};
+use crate::config::node::{Kind, Node};
 use crate::config::project::{self, FILE_NAME, Project, Target};
 use crate::config::spec::LiteralSecrets;
 use crate::config::template::Scope;
@@ -83,6 +84,7 @@ fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut 
             return None;
         }
     };
+    hide_literals(&root, false, sources);
     let (project, errors) = project::read(&root, context.globals.profile.as_deref(), &scope, sources);
     found.extend(errors);
     let mut project = project?;
@@ -253,8 +255,7 @@ pub fn outline(start: &Path) -> Outline {
     let mut found = Diagnostics::new();
     let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return outline };
     let Ok(root) = toml::parse(file, &text) else { return outline };
-    let text_of =
-        |node: &crate::config::node::Node, key: &str| node.get(key).and_then(|n| n.as_str()).unwrap_or_default().to_owned();
+    let text_of = |node: &Node, key: &str| node.get(key).and_then(|n| n.as_str()).unwrap_or_default().to_owned();
     for entry in root.get("targets").map(|t| t.entries()).unwrap_or_default() {
         outline.targets.push((entry.key.clone(), text_of(&entry.value, "platform")));
     }
@@ -265,7 +266,7 @@ pub fn outline(start: &Path) -> Outline {
         for entry in root.get("connections").map(|c| c.entries()).unwrap_or_default() {
             let mut targets: Vec<String> =
                 entry.value.get("target").and_then(|t| t.as_str()).map(ToOwned::to_owned).into_iter().collect();
-            if let Some(crate::config::node::Kind::List(list)) = entry.value.get("targets").map(|t| &t.kind) {
+            if let Some(Kind::List(list)) = entry.value.get("targets").map(|t| &t.kind) {
                 targets.extend(list.iter().filter_map(|t| t.as_str().map(ToOwned::to_owned)));
             }
             let kind = text_of(&entry.value, "kind");
@@ -445,6 +446,32 @@ fn check_auth(name: &str, target: &Target, definition: &Definition, has_troubles
     }
 }
 
+/// Credentials that stand in the project file as they are, in any profile, chosen or not, and wherever else one may have
+/// slipped in: an error may point at the line beside them.
+fn hide_literals(node: &Node, in_auth: bool, sources: &mut Sources) {
+    for entry in node.entries() {
+        let in_auth = in_auth || entry.key == "auth";
+        // Who somebody is, is no secret.
+        let names_somebody = ["username", "user", "email"].contains(&entry.key.as_str());
+        match entry.value.as_str() {
+            Some(text) if text.contains("${{") => {}
+            Some(text) if (in_auth || parse::is_auth_key(&entry.key)) && !names_somebody && !text.is_empty() => {
+                sources.hide(entry.value.extent());
+            }
+            Some(text) if holds_more_than_an_address(text) => sources.hide(entry.value.extent()),
+            _ => hide_literals(&entry.value, in_auth, sources),
+        }
+    }
+    if let Kind::List(list) = &node.kind {
+        list.iter().for_each(|item| hide_literals(item, in_auth, sources));
+    }
+}
+
+/// Has this text the form of a URL with a user, a password or a query? Any of them may be a secret.
+fn holds_more_than_an_address(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']))
+}
+
 /// In a file that could not be parsed nobody knows what is a secret; everything that looks like a credential is hidden
 /// before its lines are shown.
 fn hide_credentials(file: FileId, text: &str, sources: &mut Sources) {
@@ -468,7 +495,8 @@ fn hide_credentials(file: FileId, text: &str, sources: &mut Sources) {
         for word in line.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}')) {
             let bare = word.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}'));
             let mixed = bare.bytes().any(|b| b.is_ascii_digit()) && bare.bytes().any(|b| b.is_ascii_alphabetic());
-            if bare.len() >= 20 && mixed && !bare.contains("://") && !bare.contains("${{") {
+            let is_key = bare.len() >= 20 && mixed && !bare.contains("://");
+            if (is_key || holds_more_than_an_address(bare)) && !bare.contains("${{") {
                 sources.hide(file.span(at + word_start, at + word_start + bare.len()));
             }
             word_start += word.len();
@@ -483,12 +511,12 @@ mod tests {
 
     #[test]
     fn credentials_in_a_broken_file_are_hidden() {
-        let text = "a: b: c\n    API_KEY: sk-live\n    Authorization: Bearer x1\n    model: gpt-4o\n    other: abcdefghij0123456789\n    t: ${{ env.KEY }}\n";
+        let text = "a: b: c\n    API_KEY: sk-live\n    Authorization: Bearer x1\n    model: gpt-4o\n    other: abcdefghij0123456789\n    t: ${{ env.KEY }}\nurl = \"https://u:hunter2@h.example/x\"\n";
         let mut sources = Sources::default();
         let file = sources.add("a.yaml", text);
         hide_credentials(file, text, &mut sources);
         let shown = sources.shown(file);
-        for secret in ["sk-live", "x1", "abcdefghij0123456789"] {
+        for secret in ["sk-live", "x1", "abcdefghij0123456789", "hunter2"] {
             assert!(!shown.contains(secret), "{shown}");
         }
         for word in ["model: gpt-4o", "${{ env.KEY }}", "a: b: c", "API_KEY: *"] {

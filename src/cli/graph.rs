@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 use serde_json::json;
 
 use super::gather::{Gathered, gather};
-use super::{Context, exit};
+use super::{Context, exit, session};
 use crate::address::Address;
 use crate::config::desired::Connection;
 use crate::diagnostic::{Code, Diagnostic, codes, has_errors};
@@ -17,6 +17,7 @@ use crate::plan::order::topological;
 use crate::plan::select::Selector;
 use crate::platform::exchange::neutral;
 use crate::source::Sources;
+use crate::state::State;
 use crate::value::Value;
 
 /// What is wrong with the value of a secret changes nothing about the order.
@@ -62,6 +63,10 @@ pub fn run(context: &Context<'_>, _: &GraphArgs) -> u8 {
             return exit::ERROR;
         }
     };
+    let errors = session::unmatched(context.globals, &gathered, &State::empty(), &mut found);
+    if !errors.is_empty() {
+        return context.fail(&errors, &sources);
+    }
     let vertices = vertices(&gathered, &selector.choose(&gathered.desired));
     if out.is_machine {
         let list: Vec<serde_json::Value> = vertices

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use serde_json::json;
 
-use super::args::Cli;
-use super::{Context, complete, exit};
+use super::{Context, complete, exit, help};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::files::{self, FileError};
 use crate::source::Sources;
@@ -64,7 +63,7 @@ pub fn man(context: &Context<'_>, args: &ManArgs) -> u8 {
 fn write_pages(dir: &Path) -> Result<Vec<String>, FileError> {
     files::make_dir(dir)?;
     let mut written = Vec::new();
-    let mut command = Cli::command();
+    let mut command = help::command();
     command.build();
     let mut open = vec![command];
     while let Some(command) = open.pop() {

@@ -14,6 +14,7 @@ pub mod export;
 pub mod fmt;
 pub mod gather;
 pub mod graph;
+pub mod help;
 pub mod import;
 pub mod init;
 pub mod manual;
@@ -36,7 +37,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 use self::args::{Cli, Command, Globals};
 use self::out::Out;
@@ -139,7 +140,7 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     let look = |name: &str| env.get(name).cloned();
     let color = choose_color(asked_color(args).as_deref(), &look, std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let choice = if color { clap::ColorChoice::Always } else { clap::ColorChoice::Never };
-    let parsed = Cli::command().color(choice).try_get_matches_from(args).and_then(|matches| {
+    let parsed = help::command().color(choice).try_get_matches_from(args).and_then(|matches| {
         let from_env = reports::come_from_env(&matches);
         Cli::from_arg_matches(&matches).map(|cli| (cli, from_env))
     });
@@ -182,7 +183,7 @@ fn run(context: &Context<'_>, cli: &Cli, color: bool) -> u8 {
             exit::USAGE
         }
         None => {
-            let help = Cli::command().render_help();
+            let help = help::command().render_help();
             out.text(&if color { format!("{}\n", help.ansi()) } else { format!("{help}\n") });
             exit::OK
         }
@@ -272,7 +273,12 @@ fn usage(args: &[OsString], env: &BTreeMap<String, String>, error: &clap::Error)
     let of_clap = || plain.lines().find_map(|line| line.trim().strip_prefix("tip: ")).map(ToOwned::to_owned);
     let tip = synonym.clone().or_else(of_clap);
     let summary = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let diagnostic = || Diagnostic::error(codes::USAGE, summary.clone()).help_opt(tip.clone());
+    let said = |line: &&str| !line.is_empty() && !["tip:", "Usage:", "For more"].iter().any(|word| line.starts_with(word));
+    let notes: Vec<&str> = plain.lines().skip(1).map(str::trim).filter(said).collect();
+    let diagnostic = || {
+        let error = Diagnostic::error(codes::USAGE, summary.trim_end_matches(':').to_owned()).help_opt(tip.clone());
+        notes.iter().fold(error, |error, note| error.note(*note))
+    };
     if json {
         out::print_document(&crate::view::json::diagnostics_document(&[diagnostic()], &Sources::default(), false));
     } else if wants("jsonl") {

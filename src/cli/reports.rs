@@ -168,7 +168,7 @@ impl Reports {
             return;
         }
         let at = clock::now_text();
-        let is_news = |line: &&Line| !line.is_diagnostic() || self.told.borrow_mut().insert(line.text(""));
+        let is_news = |line: &&Line| !line.is_finding() || self.told.borrow_mut().insert(line.text(""));
         let text: String = lines.iter().filter(is_news).map(|line| line.text(&at) + "\n").collect();
         if self.streams {
             super::out::print(&text);

@@ -339,16 +339,22 @@ pub fn stays_here(url: &url::Url) -> bool {
     }
 }
 
-/// Patterns that match nothing: a typo in a pipeline must not look like success.
-fn unmatched(globals: &Globals, gathered: &Gathered, state: &State, found: &mut Diagnostics) -> Diagnostics {
-    let mut known: Vec<String> = gathered.desired.connections.iter().map(|c| c.address.to_string()).collect();
-    known.extend(state.records().map(|r| r.address.to_string()));
+/// Patterns that match nothing: a typo in a pipeline must not look like success. The state may know connections that no
+/// file declares.
+pub fn unmatched(globals: &Globals, gathered: &Gathered, state: &State, found: &mut Diagnostics) -> Diagnostics {
+    let declared = gathered.desired.connections.iter().map(|c| &c.address);
+    let known: Vec<String> = declared.chain(state.records().map(|r| &r.address)).map(ToString::to_string).collect();
+    let targets: Vec<&str> = gathered.project.targets.keys().map(String::as_str).collect();
+    without_match(globals, &known, &targets, found)
+}
+
+/// The same where these addresses are all that there is.
+pub fn without_match(globals: &Globals, known: &[String], targets: &[&str], found: &mut Diagnostics) -> Diagnostics {
     let nothing = |pattern: &String| {
         let selector = Selector::new(std::slice::from_ref(pattern), &[]).ok()?;
         let hit = known.iter().any(|k| k.parse().is_ok_and(|address| selector.matches(&address)));
         (!hit).then(|| {
-            let targets = gathered.project.targets.keys().map(String::as_str);
-            let near = crate::suggest::nearest(pattern, known.iter().map(String::as_str).chain(targets));
+            let near = crate::suggest::nearest(pattern, known.iter().map(String::as_str).chain(targets.iter().copied()));
             near.map(|near| format!("did you mean `{near}`?"))
         })
     };

@@ -230,6 +230,11 @@ async fn list(context: &Context<'_>, place: &Place) -> Result<u8, Diagnostics> {
     let out = context.out;
     let (state, found) = read(context, place).await?;
     let selector = selector(&context.globals.only, &context.globals.exclude).map_err(|error| vec![error])?;
+    let known: Vec<String> = addresses(&state).iter().map(ToString::to_string).collect();
+    let errors = session::without_match(context.globals, &known, &[], &mut Diagnostics::new());
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let records: Vec<&Record> = state.records().filter(|r| selector.matches(&r.address)).collect();
     if out.is_machine {
         out.json(&document(&found, &records_document(&records)));

@@ -2,9 +2,10 @@
 
 use super::args::Validate;
 use super::gather::gather;
-use super::{Context, exit};
+use super::{Context, exit, session};
 use crate::diagnostic::has_errors;
 use crate::source::Sources;
+use crate::state::State;
 use crate::view::digest::Digest;
 use crate::view::{self, count};
 
@@ -12,7 +13,13 @@ use crate::view::{self, count};
 pub fn run(context: &Context<'_>, args: &Validate) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
-    let (gathered, found) = gather(context, args.offline, &mut sources);
+    let (gathered, mut found) = gather(context, args.offline, &mut sources);
+    if let Some(gathered) = &gathered {
+        let errors = session::unmatched(context.globals, gathered, &State::empty(), &mut found);
+        found.extend(errors);
+        // An address of the state that cannot be used is a mistake in the files; nothing is opened here.
+        found.extend(session::location(context.globals, gathered).err());
+    }
     let valid = !has_errors(&found);
     context.reports.hold(|| {
         let document = view::json::diagnostics_document(&found, &sources, valid);

@@ -222,6 +222,12 @@ impl Renderer {
         }
         let compiled = self.environment.compile_expression(expression).map_err(|e| self.explain(&e, range))?;
         let value = compiled.eval(()).map_err(|e| self.explain(&e, range))?;
+        // A default stands in for what is not set. What is set twice, or in a file that cannot be read, is a mistake.
+        let mistake =
+            |trouble: &TemplateErrorKind| matches!(trouble, TemplateErrorKind::BothSet(_) | TemplateErrorKind::File(..));
+        if lock(&self.trace).trouble.as_ref().is_some_and(mistake) {
+            return Err(self.explain(&Error::from(ErrorKind::InvalidOperation), range));
+        }
         if value.is_undefined() && lock(&self.trace).pending.is_empty() {
             let error = Error::from(ErrorKind::UndefinedError);
             return Err(self.explain(&error, range));
@@ -380,6 +386,11 @@ impl Object for EnvObject {
             (None, None) => Err(TemplateErrorKind::Unset(name.to_owned())),
         };
         match found {
+            // Where secrets are kept from a run, as from a workflow of a fork, they are empty texts.
+            Ok(value) if value.is_empty() && self.scope.offline => {
+                trace.pending.push(format!("env.{name}"));
+                Some(Jinja::from("offline"))
+            }
             Ok(value) if value.is_empty() => {
                 trace.trouble = Some(TemplateErrorKind::Empty(name.to_owned()));
                 None
@@ -388,7 +399,7 @@ impl Object for EnvObject {
                 self.scope.redactor.learn(&Secret::new(value.as_str()));
                 Some(Jinja::from(value))
             }
-            Err(TemplateErrorKind::Unset(name)) if self.scope.offline => {
+            Err(TemplateErrorKind::Unset(_) | TemplateErrorKind::File(..)) if self.scope.offline => {
                 trace.pending.push(format!("env.{name}"));
                 Some(Jinja::from("offline"))
             }
@@ -406,8 +417,14 @@ struct VarObject(Arc<BTreeMap<String, Value>>, Arc<Mutex<Trace>>);
 impl Object for VarObject {
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         let name = key.as_str()?;
-        let value = self.0.get(name)?;
         let mut trace = lock(&self.1);
+        let Some(value) = self.0.get(name) else {
+            let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            let near = crate::suggest::nearest(name, known).map(|near| format!("; did you mean `var.{near}`?"));
+            let what = format!("no `{name}` is declared under [vars]{}", near.unwrap_or_default());
+            trace.trouble = Some(TemplateErrorKind::Other(what));
+            return None;
+        };
         // A variable that was made from the environment is as delicate as the environment.
         trace.tainted |= value.has_secret();
         match value.expose_json() {
@@ -639,7 +656,19 @@ mod tests {
         let renderer = Renderer::new(&scope(true));
         assert_eq!(show(&renderer.render("${{ env.NOPE }}", None).unwrap().value), "unknown env.NOPE");
         assert_eq!(show(&renderer.render("${{ env.NOPE | default('d') }}", None).unwrap().value), "unknown env.NOPE");
-        assert!(renderer.render("${{ env.EMPTY }}", None).is_err());
+        assert_eq!(show(&renderer.render("${{ env.EMPTY }}", None).unwrap().value), "unknown env.EMPTY");
+    }
+
+    #[test]
+    fn a_default_hides_no_mistake() {
+        let mut scope = scope(false);
+        let env = [("A", "a"), ("A_FILE", "there"), ("B_FILE", "missing")];
+        scope.env = Arc::new(env.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect());
+        for name in ["A", "B"] {
+            let rendered = Renderer::new(&scope).render(&format!("${{{{ env.{name} | default('d') }}}}"), None);
+            assert!(rendered.is_err(), "{name}: {rendered:?}");
+        }
+        assert_eq!(show(&Renderer::new(&scope).render("${{ env.C | default('d') }}", None).unwrap().value), "secret d");
     }
 
     #[test]

@@ -48,7 +48,10 @@ pub(super) fn interrupted(world: &World<'_>) -> Vec<Diagnostic> {
         let what = format!("a create of `{}` was interrupted, and no file declares it any more", i.address);
         Diagnostic::warning(codes::OUTCOME_UNKNOWN, what)
             .note(format!("an object named \"{}\" may be there", neutral(&i.name)))
-            .help("declare it again and apply: it is found by its name; or delete it in the vendor's console and `patchbay state rm` it")
+            .help(format!(
+                "declare it again and apply: it is found by its name; or look in the vendor's console, delete it there, and forget the\nattempt: patchbay state rm {}",
+                i.address
+            ))
             .about(&i.address)
     };
     world.state.open_intents().filter(is_forgotten).map(warning).collect()
@@ -91,6 +94,8 @@ fn one(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Change {
     let can_delete = delete.is_some();
     let text = if destroy && guarded {
         "it stays, since its record says `prevent_destroy`"
+    } else if gone && destroy {
+        "gone from the API already"
     } else if gone {
         "in the state, in no file, and gone from the API"
     } else if guarded && can_delete {
@@ -108,7 +113,12 @@ fn one(world: &World<'_>, record: &Record, found: &mut Diagnostics) -> Change {
         action: if gone { Action::Forget } else { Action::Orphan },
         reason: Some(Reason {
             text: text.to_owned(),
-            help: if can_delete && !prune {
+            help: if kind.is_none() {
+                // The object may be the very one that another target, the same under a new name, manages by now.
+                "if its target was renamed, say so under `moved:`; otherwise declare it again, or forget it: `patchbay state rm`"
+            } else if gone {
+                "nothing is left to do: its record is dropped"
+            } else if can_delete && !prune {
                 "declare it again, or let patchbay delete it: prune = true in its target"
             } else {
                 "declare it again, or delete it in the vendor's console: the next apply then forgets it"

@@ -215,6 +215,9 @@ impl Survey {
         {
             error = error.about(about);
         }
+        if let Some(hopeless) = self.hopeless() {
+            return Some(error.help_opt(hopeless.help));
+        }
         let help = "`patchbay state repair` keeps every whole line and both sides of a conflict, and saves this file beside it";
         Some(error.help(help))
     }

@@ -149,7 +149,9 @@ impl StateError {
                 };
                 let found = format!("then run `patchbay plan`: {lost} is found again by its name");
                 let help = match line {
-                    1 => format!("restore the first line from version control, or delete the file; {found}"),
+                    1 => format!(
+                        "restore the first line from version control, or run `patchbay state repair`, which keeps the records; {found}"
+                    ),
                     _ => format!("run `patchbay state repair`, which keeps all other lines; {found}"),
                 };
                 let diagnostic = damaged().help(help);

@@ -25,6 +25,8 @@ use crate::source::{Sources, Span};
 pub struct Digest {
     /// The command: `plan`, `drift`, `validate`, …
     pub command: &'static str,
+    /// Does it tell what is going to happen? Otherwise what happened.
+    pub is_ahead: bool,
     /// The verdict in a few words, as a heading: `1 to create, 2 to update`.
     pub verdict: String,
     /// Every connection that the run is about, in its order.
@@ -178,7 +180,7 @@ impl Digest {
         document: Json,
     ) -> Self {
         let mut pages = Pages::new(sources);
-        let mut digest = frame.digest(command, document);
+        let mut digest = Self { is_ahead: true, ..frame.digest(command, document) };
         let summary = plan.summary();
         digest.counts = vec![
             ("create", summary.create),
@@ -209,7 +211,7 @@ impl Digest {
     #[must_use]
     pub fn of_drift(drift: &Drift, found: &[Diagnostic], sources: &Sources, frame: Frame, document: Json) -> Self {
         let mut pages = Pages::new(sources);
-        let mut digest = frame.digest("drift", document);
+        let mut digest = Self { is_ahead: true, ..frame.digest("drift", document) };
         let summary = drift.summary();
         digest.counts = vec![
             ("drifted", summary.drifted),
@@ -330,6 +332,11 @@ impl Digest {
             ("orphan", summary.orphan),
         ];
         digest.verdict = some(&digest.counts).unwrap_or_else(|| "nothing to do".to_owned());
+        // By what was done, besides: these are parts of `done`.
+        for action in [Action::Create, Action::Update, Action::Rotate, Action::Replace, Action::Delete, Action::Adopt] {
+            let is_done = |(_, did, ending): &&(_, Action, Ending)| *did == action && ending.is_done();
+            digest.counts.push((action.word(), outcome.endings.iter().filter(is_done).count()));
+        }
         digest.findings = findings(&all, &mut pages);
         digest
     }

@@ -4,7 +4,7 @@
 //! major version. Internal types are never serialised: every document is built of types of its own, here and below.
 //!
 //! `action_reason` is a hint: `config_changed`, `drift`, `config_changed_and_drift`, `cause_unknown`, `secret_changed`,
-//! `secret_changed_outside`, `not_in_files`, `gone_from_api`, `unsupported_by_api`.
+//! `secret_changed_outside`, `not_in_files`, `gone_from_api`, `cannot_update`, `unsupported_by_api`.
 
 mod change;
 mod problem;
@@ -251,7 +251,7 @@ pub fn apply_document(outcome: &Outcome, plan: &Plan, diagnostics: &[Diagnostic]
         format_version: FORMAT_VERSION,
         patchbay_version: PATCHBAY_VERSION,
         errored,
-        complete: summary.done == summary.planned && outcome.signal.is_none(),
+        complete: summary.done == summary.planned && outcome.signal.is_none() && !errored,
         signal: outcome.signal,
         results,
         diagnostics: all.into_iter().map(|d| Problem::new(d, &mut pages)).collect(),

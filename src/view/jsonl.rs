@@ -40,10 +40,11 @@ impl Line {
         json::printable(&Json::Object(map).to_string()).into_owned()
     }
 
-    /// What tells it from another one; lines that are equal in this are the same news.
+    /// Is it told only once, however often it is found: at the plan, and again at the end?
     #[must_use]
-    pub fn is_diagnostic(&self) -> bool {
-        self.0.get("type").is_some_and(|kind| kind == "diagnostic")
+    pub fn is_finding(&self) -> bool {
+        let kind = self.0.get("type").and_then(Json::as_str).unwrap_or_default();
+        matches!(kind, "diagnostic" | "planned_change" | "resource_drift" | "change_summary")
     }
 }
 
@@ -65,15 +66,14 @@ pub fn outcome(code: u8) -> Line {
 #[must_use]
 pub fn of_digest(digest: &Digest) -> Vec<Line> {
     let mut lines = Vec::new();
-    let is_ahead = matches!(digest.command, "plan" | "drift") || digest.counts.first().is_some_and(|(word, _)| *word == "create");
-    if is_ahead {
+    if digest.is_ahead {
         for item in digest.items.iter().filter(|item| item.has_drifted) {
             let action = if item.word == "missing" { "delete" } else { "update" };
             let message = format!("{}: changed outside patchbay: {}", item.address, item.gist);
             lines.push(Line::new("warn", &message, "resource_drift", json!({ "change": change(item, action) })));
         }
     }
-    if is_ahead && digest.command != "drift" {
+    if digest.is_ahead && digest.command != "drift" {
         for item in digest.items.iter().filter(|item| item.word != "unchanged") {
             let message = format!("{}: {}: {}", item.address, item.word, item.gist);
             lines.push(Line::new("info", &message, "planned_change", json!({ "change": change(item, item.word) })));
@@ -116,7 +116,8 @@ fn summary(digest: &Digest) -> Line {
         "failed": n(&["failed"]),
         "unknown": n(&["unknown"]),
         "skipped": n(&["skipped"]),
-        "operation": digest.command,
+        // An apply plans first.
+        "operation": if digest.is_ahead && digest.command != "drift" { "plan" } else { digest.command },
     });
     let message = format!("patchbay {}: {}", digest.command, digest.verdict);
     Line::new("info", &message, "change_summary", json!({ "changes": changes }))

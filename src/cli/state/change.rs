@@ -18,30 +18,46 @@ use crate::plan::unit::{Content, units};
 use crate::platform::exchange::neutral;
 use crate::secret::Secret;
 use crate::source::Sources;
-use crate::state::{Destination, Entry, Fingerprinter, Key, Record, Stamp, State, StateWarning, carry, forget, relocate};
+use crate::state::{Destination, Entry, Fingerprinter, Intent, Key, Record, Stamp, State, StateWarning, carry, forget, relocate};
 use crate::view::count;
 
 /// `rm ADDR…`
 pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> Result<u8, Diagnostics> {
     let out = context.out;
     let (state, mut found) = read(context, place).await?;
-    let chosen = chosen(context, &addresses(&state), &args.addresses)?;
+    // An operation that was announced and never settled is something to forget, too.
+    let open: BTreeSet<Address> = state.open_intents().map(|intent| intent.address.clone()).collect();
+    let chosen = chosen(context, &addresses(&state).union(&open).cloned().collect(), &args.addresses)?;
     unclaimed(&state, &chosen)?;
     let records: Vec<&Record> = chosen.iter().flat_map(|address| state.siblings(address)).collect();
-    if records.is_empty() {
+    let attempts: Vec<&Intent> = state
+        .open_intents()
+        .filter(|intent| chosen.contains(&intent.address) && state.siblings(&intent.address).is_empty())
+        .collect();
+    if records.is_empty() && attempts.is_empty() {
         out.note("There is nothing to forget.");
     } else {
         if !out.is_machine {
             let line = |r: &&Record| format!("  - {}   {}   \"{}\"\n", r.address, neutral(&r.id), neutral(&r.name));
             out.text(&records.iter().map(line).collect::<String>());
+            let line = |i: &&Intent| format!("  - {}   an open {}, announced {}\n", i.address, neutral(&i.verb), neutral(&i.at));
+            out.text(&attempts.iter().map(line).collect::<String>());
         }
-        let things = count(records.len(), "record");
+        let things = match (records.len(), attempts.len()) {
+            (records, 0) => count(records, "record"),
+            (0, attempts) => count(attempts, "open operation"),
+            (records, attempts) => format!("{} and {}", count(records, "record"), count(attempts, "open operation")),
+        };
         let question = format!("Forget {things}? Nothing is touched at an API: the objects stay there.");
         if !approved(context, args.yes, "forgetting records", &question).await? {
             out.note("Nothing was forgotten.");
             return Ok(exit::OK);
         }
-        found.extend(commit(context, place, &state, &chosen, |now, stamp| forget(now, &chosen, stamp)).await?);
+        let why = "forgotten: `patchbay state rm`";
+        let void = |intent: &&Intent| Entry::Void { op: intent.op.clone(), why: why.to_owned() };
+        let voids: Vec<Entry> = attempts.iter().map(void).collect();
+        let entries = |now: &State, stamp: &Stamp<'_>| forget(now, &chosen, stamp).into_iter().chain(voids).collect();
+        found.extend(commit(context, place, &state, &chosen, entries).await?);
         if !out.is_machine {
             out.text(&format!("Forgot {things}. Nothing was touched at an API: the objects are still there.\n"));
             still_declared(context, place, &chosen);
@@ -53,7 +69,11 @@ pub(super) async fn rm(context: &Context<'_>, place: &Place, args: &RmArgs) -> R
             .iter()
             .map(|r| json!({ "address": r.address.to_string(), "id": r.id, "name": r.name, "rev": r.rev }))
             .collect();
-        out.json(&document(&found, &json!({ "forgotten": forgotten })));
+        let operations: Vec<Json> = attempts
+            .iter()
+            .map(|i| json!({ "address": i.address.to_string(), "verb": i.verb, "at": i.at, "op": i.op }))
+            .collect();
+        out.json(&document(&found, &json!({ "forgotten": forgotten, "operations": operations })));
     }
     Ok(exit::OK)
 }

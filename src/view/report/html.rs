@@ -212,6 +212,7 @@ impl Field {
         let style = Style::plain(100);
         let words = words_of(field, &style);
         let is_shown = words.is_none();
+        let pending = matches!(field.after, Side::Pending(_)).then(|| PENDING.to_owned());
         let side = |side: &Side| match side {
             Side::Value(value) => {
                 let line = one_line(value);
@@ -222,9 +223,8 @@ impl Field {
                 };
                 Some(by_line(&text))
             }
-            Side::Pending(_) => Some(PENDING.to_owned()),
             Side::Unread => Some("(not read)".to_owned()),
-            Side::Absent | Side::Secret(_) => None,
+            Side::Absent | Side::Secret(_) | Side::Pending(_) => None,
         };
         let before = side(&field.before).filter(|_| is_shown && action != Action::Create);
         Self {
@@ -233,7 +233,7 @@ impl Field {
             secret: matches!(field.after, Side::Secret(_)),
             before,
             after: side(&field.after).filter(|_| is_shown),
-            words,
+            words: words.or(pending),
             note: note_of(field),
             drift: action != Action::Create && matches!(field.cause, Cause::Drift | Cause::Both),
         }

@@ -51,7 +51,7 @@ const code = (odd) => `U+${odd.codePointAt(0).toString(16).toUpperCase().padStar
 const clear = (string) => string.replace(ODD, (odd) => `[${code(odd)}]`);
 function text(string) {
   const odds = [...string.matchAll(ODD)], parts = string.split(ODD);
-  return parts.flatMap((part, n) => n ? [el("span.odd", { title: "an invisible character" }, code(odds[n - 1][0])), part] : [part]);
+  return parts.flatMap((part, n) => n ? [el("span.odd", code(odds[n - 1][0])), part] : [part]);
 }
 
 // el("tag.class", { attribute: value, onclick: function }, ...children), all but the first may be left out.
@@ -76,6 +76,7 @@ function put(parent, ...children) {
 }
 const button = (label, onclick, name = "button") => el(name, { type: "button", onclick }, label);
 const glyph = (sign) => el("span.glyph", { "aria-hidden": "true" }, sign);
+const deed = (action) => el("span.action", glyph(look(action).glyph), action);
 const prose = (string) => string.split(/`([^`\n]+)`/).map((part, n) => n % 2 ? el("code", part) : part);
 const place = (of) => of?.file ? `${of.file}${of.line ? `:${of.line}` : ""}` : "";
 const facts = (name, list) => el(name, list.filter(([, fact]) => fact).map(([term, fact]) => el("div", el("dt", term), el("dd", fact))));
@@ -351,12 +352,12 @@ function verdict() {
 
 function bands() {
   const of = (action) => changes.filter((change) => change.action === action);
-  const band = (name, sign, lead, ...about) => el(`div.band.${name}`, { role: "note" }, glyph(sign), el("div", el("strong", lead), " ", about));
+  const band = (name, sign, lead, ...about) => el(`div.band.${name}`, glyph(sign), el("div", el("strong", lead), " ", about));
   const named = (...actions) => some(actions.flatMap(of).map((change) => toChange(change.address)), 5);
   const [deleted, replaced, blocked] = [of("delete").length, of("replace").length, of("blocked")];
   const gone = [deleted && `${plural(deleted, "connection")} will be deleted`, replaced && `${plural(replaced, "connection")} deleted and made anew`];
   return [
-    !plan.complete && band("error.loud", "✗", "What the errors hide is missing below.", "Mend them and plan again before you approve anything."),
+    !plan.complete && band("error.loud", "✗", "Not the whole plan.", "What the errors hide is missing below. Mend them and plan again before you approve anything."),
     (deleted || replaced) && band("delete", "−", [comma(gone.filter(Boolean)), ". There is no undo."], named("delete", "replace")),
     blocked.length && band("blocked", "✗", `${plural(blocked.length, "connection")} blocked: apply will refuse.`, named("blocked"),
       blocked.length === 1 ? [". To go on without it: ", el("code", `--exclude ${blocked[0].address}`)] : null),
@@ -389,7 +390,8 @@ function drawProblems() {
   const all = diagnostics.toSorted((a, b) => isError(b) - isError(a)), most = 8;
   const errors = all.filter(isError).length, warnings = all.length - errors;
   const block = (problem) => el(`details.problem.${problem.severity}`, { open: isError(problem) },
-    el("summary", el("span.tone", glyph(isError(problem) ? "✗" : "!"), ` ${problem.severity}`), el("b", prose(problem.summary)), el("span.dim", problem.code)),
+    el("summary", el("span.tone", glyph(isError(problem) ? "✗" : "!"), ` ${problem.severity}`),
+      el("b", prose(problem.summary)), el("span.dim", problem.code)),
     el("div.inside",
       problem.detail && el("div.detail", prose(problem.detail)), problem.help && el("div.help", prose(problem.help)),
       el("div.at", problem.address && toChange(problem.address), place(problem) && el("span.mono", place(problem)),
@@ -487,11 +489,8 @@ function drawMore(n) {
     if (to === from || visible[to - 1].target !== change.target) list.append(group(change.target));
     list.lastChild.lastChild.append(card(change));
   }
-  if (to < visible.length) {
-    const more = button(`Show ${Math.min(2 * PAGE, visible.length - to)} more of ${number(visible.length - to)}`, () => drawMore(2 * PAGE), "button.page");
-    more.id = "next";
-    list.append(more);
-  }
+  const rest = visible.length - to;
+  if (rest) list.append(el("button.page", { type: "button", id: "next", onclick: () => drawMore(2 * PAGE) }, `Show ${Math.min(2 * PAGE, rest)} more of ${number(rest)}`));
   drawExpand();
   markFound();
 }
@@ -504,7 +503,8 @@ function drawEarlier() {
 function group(target) {
   const known = byTarget.get(target), n = visible.filter((change) => change.target === target).length;
   return el("section.group", { "aria-label": `Target ${target}` },
-    el("header", el("h2", el("bdi", target)), el("span", known?.platform ?? "no longer declared"), el("bdi.mono", known?.base_url), el("span", plural(n, "connection"))),
+    el("header", el("h2", el("bdi", target)), el("span", known?.platform ?? "no longer declared"), el("bdi.mono", known?.base_url),
+      el("span", plural(n, "connection"))),
     el("div.box"));
 }
 
@@ -513,8 +513,7 @@ function card(change) {
   const flag = (tone, label) => el(`span.flag.${tone}`, label);
   const made = el(`details.change.${action}`, { open: isOpen(change), "data-address": address, "aria-current": address === state.change },
     el("summary", { onclick: () => { byHand.set(address, !made.open); choose(address); drawExpand(); } },
-      el("span.action", glyph(look(action).glyph), action),
-      el("bdi.address", el("i", `${change.target}/`), change.key), el("span.kind", change.kind), gist(change),
+      deed(action), el("bdi.address", el("i", `${change.target}/`), change.key), el("span.kind", change.kind), gist(change),
       request?.may_lose.length ? flag("error", `may lose ${plural(request.may_lose.length, "field")}`) : null,
       request?.resends.length ? flag("rotate", `re-sends ${plural(request.resends.length, "secret")}`) : null,
       change.traits.slice(1).map((trait) => flag(trait, look(trait).word ?? trait)),
@@ -575,7 +574,9 @@ function choose(address) {
   writeHash();
 }
 function reveal(block) {
-  const made = cards.get(state.change);
+  const made = cards.get(state.change), bar = byId("bar");
+  // The filters stay on top, unless the screen is small.
+  document.documentElement.style.scrollPaddingTop = getComputedStyle(bar).position === "sticky" ? `${bar.offsetHeight}px` : "";
   made?.firstChild.focus({ preventScroll: true });
   made?.scrollIntoView({ block });
 }
@@ -726,12 +727,15 @@ function drawNode({ x, y, address }) {
   const change = byAddress.get(address), action = change?.action ?? "missing";
   const label = change ? `${look(action).glyph} ${action}` : "? not in this plan";
   const [target, ...key] = clear(address).split("/"), name = key.join("/");
-  const lead = change && { href: `#${hashOf({ ...state, view: "list", change: address })}`, onclick: (event) => { event.preventDefault(); goTo(address); } };
-  return el(`svg:${change ? "a" : "g"}.node.${action}`, { "data-address": address, ...lead }, el("svg:title", `${label}: ${target}/${name}`),
+  const href = `#${hashOf({ ...state, view: "list", change: address })}`, onclick = (event) => { event.preventDefault(); goTo(address); };
+  return el(`svg:${change ? "a" : "g"}.node.${action}`, { "data-address": address, ...change && { href, onclick } },
+    el("svg:title", `${label}: ${target}/${name}`),
     // A viewport of its own cuts off what is too long.
     el("svg:svg", { x, y, width: NODE.width, height: NODE.height },
-      el("svg:rect", { x: 1, y: 1, width: NODE.width - 2, height: NODE.height - 2, rx: 5 }), el("svg:rect.bar", { x: 1, y: 6, width: 4, height: NODE.height - 12 }),
-      el("svg:text.does", { x: 13, y: 18 }, `${label} `, el("svg:tspan", target)), el("svg:text", { x: 13, y: 34 }, name.length > 29 ? `${first(name, 28)}…` : name)));
+      el("svg:rect", { x: 1, y: 1, width: NODE.width - 2, height: NODE.height - 2, rx: 5 }),
+      el("svg:rect.bar", { x: 1, y: 6, width: 4, height: NODE.height - 12 }),
+      el("svg:text.does", { x: 13, y: 18 }, `${label} `, el("svg:tspan", target)),
+      el("svg:text", { x: 13, y: 34 }, name.length > 29 ? `${first(name, 28)}…` : name)));
 }
 function drawGraph() {
   const { nodes, edges, loose, remark } = graphOf();
@@ -748,7 +752,7 @@ function drawGraph() {
       el("svg:svg", { width, height, viewBox: `0 0 ${width} ${height}`, onmouseover: heat, onfocusin: heat }, lines, [...items.values()].map(drawNode))));
   }
   if (loose.length) {
-    const link = ({ action, address }) => button([el("span.action", glyph(look(action).glyph), action), el("bdi.address", address)], () => goTo(address), `button.${action}`);
+    const link = ({ action, address }) => button([deed(action), el("bdi.address", address)], () => goTo(address), `button.${action}`);
     put(byId("graph"), edges.length ? el("h2", `${plural(loose.length, "connection")} without dependencies`) : null,
       el("div.loose", loose.slice(0, DRAWN).map(link), loose.length > DRAWN ? `and ${number(loose.length - DRAWN)} more` : null));
   }
@@ -758,8 +762,8 @@ function drawGraph() {
 
 function hashOf({ action, q, target, view, change }) {
   const given = Object.entries({ action: [...action].join(","), q, target, view: view === "list" ? "" : view, change });
-  const plain = (string) => encodeURIComponent(string).replace(/%2[CF]|%3A/g, decodeURIComponent);
-  return given.filter(([, value]) => value).map(([key, value]) => `${key}=${plain(value)}`).join("&");
+  return given.filter(([, value]) => value)
+    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%2[CF]|%3A/g, decodeURIComponent)}`).join("&");
 }
 let writing = 0;
 function writeHash() {
@@ -806,11 +810,12 @@ addEventListener("keydown", (event) => {
 });
 // On paper nothing can be opened: everything is.
 addEventListener("beforeprint", () => {
+  for (const problem of document.querySelectorAll(".problem")) problem.open = true;
   if (state.view === "graph") return;
   isPrinting = true;
   const drawn = to - from;
   drawList(PRINTED, 0);
-  document.querySelectorAll("#list .more").forEach((more) => more.click());
+  for (const more of document.querySelectorAll("#list .more")) more.click();
   addEventListener("afterprint", () => { isPrinting = false; drawList(drawn); }, { once: true });
 });
 
