@@ -59,7 +59,19 @@ fn no_command_shows_or_writes_a_secret() {
             .with("GROQ_API_KEY", CANARY_2)
             .with("KORE_API_KEY", CREDENTIAL);
         project.write("notes.env", "UNUSED=1\n");
+        let reports = ["json", "jsonl", "markdown", "github", "gitlab", "codequality", "azure", "sarif", "junit", "prom"];
+        let reports = reports.map(|format| format!("{format}=report.{format}")).join(",");
+        // Every command that has something to say in a format says it.
+        project.set("PATCHBAY_REPORT", &format!("{reports},html=report.html"));
         let script: &[&[&str]] = &[
+            &["validate"],
+            &["plan", "-vv"],
+            &["plan", "--format", "jsonl"],
+            &["plan", "--report", "github", "--report", "azure"],
+            &["fmt", "--check"],
+            &["fmt", "--diff"],
+            &["schema", "connections"],
+            &["explain", "PB0203"],
             &["validate"],
             &["validate", "--json"],
             &["validate", "--offline"],
@@ -70,6 +82,7 @@ fn no_command_shows_or_writes_a_secret() {
             &["show", "plan.json"],
             &["show", "plan.json", "--json"],
             &["apply", "plan.json", "-v"],
+            &["apply", "--yes", "--format", "jsonl"],
             &["plan", "--refresh", "full", "--json"],
             &["plan", "--rewrite-secrets"],
             &["apply", "--yes", "--json"],
@@ -80,6 +93,8 @@ fn no_command_shows_or_writes_a_secret() {
             &["doctor", "--json", "--env-file", "notes.env"],
             &["test"],
             &["test", "--json"],
+            &["drift"],
+            &["drift", "--format", "jsonl"],
             &["destroy", "--yes"],
             &["destroy", "--yes", "--json"],
             &["state", "list"],
@@ -118,7 +133,7 @@ fn no_command_shows_or_writes_a_secret() {
             (None, &["plan"][..]),
             (
                 Some(format!("PATCH * status=400 times=2 body=sk-CANARY-second-0000MQAA-{CANARY_2}-{CREDENTIAL}")),
-                &["apply", "--yes"][..],
+                &["apply", "--yes", "--format", "jsonl"][..],
             ),
             (Some(format!("GET /connections status=401 times=1 body={CREDENTIAL}")), &["plan"][..]),
             (None, &["apply", "--yes"][..]),
@@ -153,14 +168,44 @@ fn files_that_cannot_be_read_do_not_show_their_secrets_either() {
     ] {
         let project = Project::kore("sandbox:", CONNECTIONS).with("OPENAI_API_KEY", CANARY);
         project.write("connections/all.yaml", &CONNECTIONS.replace(from, to));
-        for args in [&["validate"][..], &["plan"], &["validate", "--json"]] {
+        let report = "--report=github,azure,junit=r.xml,sarif=r.sarif,markdown=r.md,codequality=r.json";
+        for args in [&["validate"][..], &["plan"], &["validate", "--json"], &["validate", report], &["fmt", "--diff"]] {
             let ran = project.run(args);
-            assert_eq!(ran.code, 1, "{from} → {to}: {ran}");
+            assert!(ran.code == 1 || args[0] == "fmt", "{from} → {to}: {ran}");
             assert_clean(&format!("{to} stdout"), ran.stdout.as_bytes());
             assert_clean(&format!("{to} stderr"), ran.stderr.as_bytes());
         }
+        for file in ["r.xml", "r.sarif", "r.md", "r.json"] {
+            assert_clean(&format!("{to} {file}"), project.read(file).as_bytes());
+        }
     }
     drop(project);
+}
+
+#[test]
+fn what_slipped_into_the_project_file_is_not_shown_beside_an_error() {
+    let target = "[targets.kore]\nplatform = \"koreai\"\nbase_url = \"sandbox:\"\n";
+    for (text, why) in [
+        (format!("{target}\n[state]\nurl = \"https://ann:pw-CANARY@127.0.0.1:9/x\"\n"), "a state with a password"),
+        (format!("{target}\n[state]\nurl = \"ftp://127.0.0.1:9/x?token=CANARY\"\n"), "a state with a token"),
+        ("[targets.kore]\nbase_url = \"https://ann:CANARY@h.example/x\"\n".to_owned(), "a base URL without a platform"),
+        (format!("{target}x = = 1\ny = \"https://ann:CANARY@h.example/x\"\n"), "no TOML"),
+        (
+            format!("{target}\n[profile.a.targets.kore]\nauth.api_key = \"CANARY-in-a-profile\"\n[bogus]\n"),
+            "a profile that is not chosen",
+        ),
+        (format!("{target}api_key = \"CANARY-misplaced\"\n"), "a key in the wrong place"),
+    ] {
+        let project = Project::empty();
+        project.write("patchbay.toml", &text);
+        project.write("connections/a.yaml", "connections: {}\n");
+        for args in [&["validate"][..], &["plan"], &["plan", "--json"], &["state", "list"], &["doctor"], &["validate", "--report", "junit=r.xml"]] {
+            let ran = project.run(args);
+            assert_clean(&format!("{why}: {args:?}"), format!("{}{}", ran.stdout, ran.stderr).as_bytes());
+        }
+        let ran = project.run(&["validate"]);
+        assert_eq!(ran.code, 1, "{why}: {ran}");
+    }
 }
 
 #[test]

@@ -151,9 +151,12 @@ fn ci_runs_the_readme_s_test_command() {
 
 #[test]
 fn published_schemas_are_those_that_the_program_prints() {
-    for (name, schema) in
-        [("platform", patchbay::platform::schema::platform()), ("connections", patchbay::platform::schema::connections())]
-    {
+    let own = std::collections::BTreeMap::new();
+    for (name, schema) in [
+        ("platform", patchbay::platform::schema::platform()),
+        ("project", patchbay::platform::schema::project(&own)),
+        ("connections", patchbay::platform::schema::connections(&own, false)),
+    ] {
         let published = fs::read_to_string(root().join(format!("schemas/{name}.schema.json"))).unwrap();
         let printed = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         assert!(published == printed, "regenerate it: cargo run -- schema {name} > schemas/{name}.schema.json");

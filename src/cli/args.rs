@@ -85,7 +85,15 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "DURATION", env = "PATCHBAY_TIMEOUT", hide_env = true, hide_short_help = true, value_parser = duration)]
     pub timeout: Option<std::time::Duration>,
     /// How often a request is repeated where that is safe
-    #[arg(long, global = true, value_name = "N", env = "PATCHBAY_RETRIES", hide_env = true, hide_short_help = true, default_value_t = 3)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "PATCHBAY_RETRIES",
+        hide_env = true,
+        hide_short_help = true,
+        default_value_t = 3
+    )]
     pub retries: u32,
     /// Accept secrets that stand in the files as they are
     #[arg(long, global = true, hide_short_help = true)]
@@ -206,7 +214,9 @@ pub enum Command {
     )]
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
-    #[command(after_help = "Examples:\n  patchbay schema connections > connections.schema.json\n  patchbay schema project > patchbay.schema.json\n  patchbay schema plan            of what `plan --json` prints")]
+    #[command(
+        after_help = "Examples:\n  patchbay schema connections > connections.schema.json\n  patchbay schema project > patchbay.schema.json\n  patchbay schema plan            of what `plan --json` prints"
+    )]
     Schema(Schema),
     /// Print the script that teaches a shell to complete commands, addresses and targets
     #[command(
@@ -363,18 +373,12 @@ pub struct SandboxArgs {
 /// `schema`
 #[derive(Debug, Args)]
 pub struct Schema {
-    /// Which one
-    #[arg(value_enum)]
-    pub which: SchemaName,
-}
-
-/// The schemas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SchemaName {
-    /// Platform definitions.
-    Platform,
-    /// Connection files.
-    Connections,
+    /// connections, project or platform; or what a command prints with --json: plan, apply, drift, …, events
+    #[arg(value_name = "NAME", value_parser = clap::builder::PossibleValuesParser::new(super::schema::names()))]
+    pub which: String,
+    /// For connections: without the rules that a later version may loosen, for a catalogue of schemas
+    #[arg(long)]
+    pub lenient: bool,
 }
 
 fn parallelism(text: &str) -> Result<usize, String> {

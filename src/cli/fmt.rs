@@ -137,7 +137,9 @@ fn diff(context: &Context<'_>, file: &Formatted) -> String {
         line.chars().map(|c| if c != '\n' && crate::platform::exchange::is_unsafe(c) { '\u{fffd}' } else { c }).collect()
     };
     let name = Path::new(&file.name).display();
-    let text = TextDiff::from_lines(&file.before, &file.after)
+    // A file may hold a secret as it is; a screen, or a job's log, is no place for it.
+    let (before, after) = (gather::without_credentials(&file.before), gather::without_credentials(&file.after));
+    let text = TextDiff::from_lines(&before, &after)
         .unified_diff()
         .context_radius(3)
         .header(&format!("{name}"), &format!("{name} (formatted)"))

@@ -235,6 +235,36 @@ pub fn hide_in_broken(error: &Diagnostic, sources: &mut Sources) {
     }
 }
 
+/// The definitions of the project's own platforms, if there is a project here and as far as they can be read.
+#[must_use]
+pub fn own_platforms(context: &Context<'_>) -> crate::platform::schema::Definitions {
+    let mut sources = Sources::default();
+    let mut found = Diagnostics::new();
+    let Some(dir) = files::find_up(&context.path(Path::new(".")), FILE_NAME) else { return BTreeMap::new() };
+    let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return BTreeMap::new() };
+    let Ok(root) = toml::parse(file, &text) else { return BTreeMap::new() };
+    let mut own = BTreeMap::new();
+    for entry in root.get("platforms").map(Node::entries).unwrap_or_default() {
+        let Some(path) = entry.value.get("definition").and_then(Node::as_str) else { continue };
+        match own_definition(&dir, path, entry.key_span, &mut sources) {
+            Ok(definition) => drop(own.insert(entry.key.clone(), Definition::clone(&definition))),
+            Err(_) => {
+                context.out.note(&format!("the platform `{}` is left out: `patchbay platform check {path}` says why", entry.key));
+            }
+        }
+    }
+    own
+}
+
+/// A file's text for a screen, everything that looks like a credential starred out.
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
+    let mut sources = Sources::default();
+    let file = sources.add("", text);
+    hide_credentials(file, text, &mut sources);
+    sources.shown(file)
+}
+
 /// What a project declares, as far as that can be said without variables; for shells that complete.
 #[derive(Clone, Debug, Default)]
 pub struct Outline {

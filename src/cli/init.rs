@@ -3,6 +3,7 @@
 //! What is written stands in `init/`, next to this file, one pair of files a platform; which platform a pair is for, its
 //! own project file says.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
@@ -48,6 +49,8 @@ static EXAMPLES: [Example; 3] = [
 
 /// Where the first line of a connection file points to.
 const SCHEMA: &str = "connections.schema.json";
+/// Where the first line of patchbay.toml points to.
+const PROJECT_SCHEMA: &str = "patchbay.schema.json";
 
 /// Lines that are added to a file that may be there already.
 const LINES: [(&str, &[&str]); 2] =
@@ -92,8 +95,10 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> u8 {
         return failed(Diagnostic::error(codes::UNKNOWN_KIND, "there is no example for this platform"));
     };
     let dir = context.path(&args.dir);
-    let schema = serde_json::to_string_pretty(&schema::connections()).unwrap_or_default() + "\n";
-    let new: [(&str, &str); 3] = [(FILE_NAME, example.project), (example.path, example.connections), (SCHEMA, schema.as_str())];
+    let text = |schema: &serde_json::Value| serde_json::to_string_pretty(schema).unwrap_or_default() + "\n";
+    let schemas = [text(&schema::connections(&BTreeMap::new(), false)), text(&schema::project(&BTreeMap::new()))];
+    let new: [(&str, &str); 4] =
+        [(FILE_NAME, example.project), (example.path, example.connections), (SCHEMA, &schemas[0]), (PROJECT_SCHEMA, &schemas[1])];
 
     let existing: Vec<&str> = new.iter().map(|(path, _)| *path).filter(|path| files::exists(&dir.join(path))).collect();
     if !existing.is_empty() {

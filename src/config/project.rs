@@ -115,8 +115,8 @@ impl std::str::FromStr for Threshold {
     }
 }
 
-const TOP: [&str; 7] = ["project", "targets", "state", "safety", "vars", "profile", "platforms"];
-const TARGET: [&str; 11] = [
+pub(crate) const TOP: [&str; 7] = ["project", "targets", "state", "safety", "vars", "profile", "platforms"];
+pub(crate) const TARGET: [&str; 11] = [
     "platform",
     "base_url",
     "auth",

@@ -18,7 +18,7 @@ use crate::config::desired::Connection;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::event::{Ending, Outcome};
 use crate::plan::model::{Action, Cause, Change, Plan};
-use crate::source::{Sources, Span};
+use crate::source::{FileId, Sources, Span};
 
 /// What a run has to say.
 #[derive(Clone, Debug, Default)]
@@ -403,12 +403,16 @@ impl Digest {
     ) -> Self {
         let mut pages = Pages::new(sources);
         let mut digest = Frame::default().digest(command, document);
+        let found = &attributed(found, declared);
+        digest.findings = findings(found, &mut pages);
         for connection in declared {
             let mut item = Item::new(&connection.address, &connection.kind);
             item.spot = spot(connection.source, &mut pages);
             if let Some(why) = found.iter().find(|d| d.is_error() && d.address.as_ref() == Some(&connection.address)) {
                 (item.word, item.sign, item.gist) = ("invalid", "x", brief(why));
                 item.standing = failed(&why.code.id(), clean(&why.summary));
+                let own = digest.findings.iter().filter(|f| f.address.as_deref() == Some(item.address.as_str()));
+                item.detail = own.map(|f| format!("- {} {}", f.code, f.message.lines().next().unwrap_or_default())).collect();
             } else {
                 item.word = "valid";
             }
@@ -423,7 +427,6 @@ impl Digest {
             .collect();
         digest.verdict =
             if parts.is_empty() { format!("{} valid", count(declared.len(), "connection")) } else { parts.join(", ") };
-        digest.findings = findings(found, &mut pages);
         digest
     }
 
@@ -479,6 +482,20 @@ impl Item {
         };
         item
     }
+}
+
+/// The same diagnostics with the connections that they are about: what is said of a place is said of the connection that
+/// is declared above it.
+fn attributed(found: &[Diagnostic], declared: &[Connection]) -> Vec<Diagnostic> {
+    let mut starts: Vec<(FileId, u32, &Connection)> = declared.iter().map(|c| (c.source.file, c.source.start, c)).collect();
+    starts.sort_by_key(|(file, start, _)| (*file, *start));
+    let above = |span: Span| {
+        let n = starts.partition_point(|(file, start, _)| (*file, *start) <= (span.file, span.start));
+        let (file, _, connection) = starts.get(n.checked_sub(1)?)?;
+        (*file == span.file).then(|| connection.address.clone())
+    };
+    let address = |d: &Diagnostic| d.address.clone().or_else(|| above(d.labels.first()?.span));
+    found.iter().map(|d| Diagnostic { address: address(d), ..d.clone() }).collect()
 }
 
 /// Does a blocked connection of the plan speak for this diagnostic?

@@ -26,7 +26,24 @@ pub(super) fn clean(text: &str) -> String {
         c if is_unsafe(c) => '\u{fffd}',
         c => c,
     };
-    text.chars().map(harmless).collect()
+    let text: String = text.chars().map(harmless).collect();
+    without_commands(text)
+}
+
+/// CI systems obey lines of a log: GitHub those that begin with `::` after any spaces, Azure and GitHub's older form what
+/// begins with `##vso[` or `##[`, wherever it stands. A character of no width in between, and they do not.
+fn without_commands(text: String) -> String {
+    const NOTHING: &str = "\u{2060}";
+    let mut text = text;
+    if text.trim_start().starts_with("::") {
+        text = text.replacen("::", &format!(":{NOTHING}:"), 1);
+    }
+    for command in ["##vso[", "##["] {
+        if text.contains(command) {
+            text = text.replace(command, &format!("#{NOTHING}{}", &command[1..]));
+        }
+    }
+    text
 }
 
 /// Columns that a text takes.
@@ -251,6 +268,9 @@ mod tests {
     #[test]
     fn foreign_text_cannot_drive_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\nc\u{202e}d\u{9b}e\tf"), "a\u{fffd}[2Jb c\u{fffd}d\u{fffd}e f");
+        assert_eq!(clean("  ::error::x ::y"), "  :\u{2060}:error::x ::y");
+        assert_eq!(clean("a ##vso[x] ##[b]"), "a #\u{2060}#vso[x] #\u{2060}#[b]");
+        assert_eq!(clean("a::b # c"), "a::b # c");
         let long = "x".repeat(400);
         assert_eq!(clean(&long), long);
     }

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses another part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests touch files and processes")]
 
+pub mod story;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -122,8 +122,13 @@ fn findings(digest: &Digest, around: &Around, text: &mut String, left: &mut Budg
             .spot
             .as_ref()
             .map(|spot| format!(" — {}", code(&format!("{}:{}", around.in_repository(&spot.file), spot.line))));
-        let message = finding.message.lines().map(escape).collect::<Vec<_>>().join("<br>");
-        let help: String = finding.help.lines().map(|line| format!("<br>help: {}", escape(line))).collect();
+        let message = finding.message.lines().map(prose).collect::<Vec<_>>().join("<br>");
+        let help: String = finding
+            .help
+            .lines()
+            .enumerate()
+            .map(|(n, line)| format!("<br>{}{}", if n == 0 { "help: " } else { "" }, prose(line)))
+            .collect();
         let line = format!("{}- {sign} {name} {message}{}{help}\n", if n == 0 { "\n" } else { "" }, place.unwrap_or_default());
         if !left.take(&line, MORE) {
             let more = format!("- … and {} more\n", told.len() - n);
@@ -146,7 +151,7 @@ fn table(items: &[&Item], text: &mut String, left: &mut Budget) {
     for (n, item) in items.iter().enumerate() {
         let what = if item.gist.is_empty() { String::new() } else { cell(&item.gist) };
         let row = format!("| {} {} | {} | {what} |\n", code(item.sign), item.word, cell_code(&item.address));
-        if !left.take(&row, reserve.min(left.0 / TABLE).max(MORE)) {
+        if !left.take(&row, reserve.max(MORE)) {
             let more = format!("| | … and {} more | {} |\n", items.len() - n, the_rest(&items[n..]));
             left.take(&more, 0);
             text.push_str(&more);
@@ -222,12 +227,22 @@ fn escape(text: &str) -> String {
     escaped
 }
 
+/// Our own sentences: what stands between backticks is code, if they come in pairs.
+fn prose(text: &str) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    if pieces.len().is_multiple_of(2) || pieces.iter().skip(1).step_by(2).any(|piece| piece.trim().is_empty()) {
+        return escape(text);
+    }
+    let piece = |(n, piece): (usize, &&str)| if n % 2 == 0 { escape(piece) } else { cell_code(piece) };
+    pieces.iter().enumerate().map(piece).collect()
+}
+
 /// A cell of a table, cut: the details have the whole.
 fn cell(text: &str) -> String {
     const LONGEST: usize = 160;
     let short: String = text.chars().take(LONGEST).collect();
     let cut = if short.len() < text.len() { " …" } else { "" };
-    escape(&short) + cut
+    prose(&short) + cut
 }
 
 /// Code in a cell: a bar would end the cell even here.

@@ -1,8 +1,13 @@
-//! JSON Schemas for editors: of the definition language, from the model's own types, and of connection files, from the
-//! built-in definitions.
+//! JSON Schemas for editors: of the definition language, from the model's own types; of connection files and of
+//! `patchbay.toml`, from the definitions, built in or a project's own.
+
+mod project;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+pub use self::project::project;
 use super::builtin;
 use super::model::{Definition, Field, FieldType, Kind};
 use crate::source::Sources;
@@ -15,26 +20,52 @@ pub fn platform() -> Value {
     schema.to_value()
 }
 
-/// The schema of connection files. Kinds of the user's own platforms are allowed and not described; so that an editor
-/// stays quiet there, an unknown kind is no error here. `patchbay validate` is the judge.
+/// Definitions by the name of their platform.
+pub type Definitions = BTreeMap<String, Definition>;
+
+/// The built-in definitions with a project's own, which take the place of a built-in one of the same name.
+fn all(own: &Definitions) -> Vec<(String, Definition)> {
+    let mut sources = Sources::default();
+    let built_in = builtin::ALL.iter().filter(|(name, _)| !own.contains_key(*name));
+    let built_in = built_in.filter_map(|(name, _)| Some(((*name).to_owned(), builtin::load(name, &mut sources)?.ok()?)));
+    built_in.chain(own.iter().map(|(name, definition)| (name.clone(), definition.clone()))).collect()
+}
+
+/// The schema of connection files. An unknown kind is no error, so that an editor stays quiet about platforms that this
+/// schema was not made for; `patchbay validate` is the judge. `lenient` is for a catalogue, whose copy outlives this
+/// version: nothing is closed there.
 #[must_use]
-pub fn connections() -> Value {
-    let mut kinds: Vec<(String, Kind)> = Vec::new();
-    for (name, _) in builtin::ALL {
-        if let Some(Ok(definition)) = builtin::load(name, &mut Sources::default()) {
-            kinds.extend(definition.kinds);
+pub fn connections(own: &Definitions, lenient: bool) -> Value {
+    let mut kinds: Vec<(String, Vec<Kind>)> = Vec::new();
+    for (_, definition) in all(own) {
+        for (name, kind) in definition.kinds {
+            match kinds.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, kinds)) => kinds.push(kind),
+                None => kinds.push((name, vec![kind])),
+            }
         }
     }
+    // Two platforms may have a kind of one name; which of them is meant, the target knows.
+    let spec_of = |kinds: &[Kind]| match kinds {
+        [only] => spec(only),
+        several => json!({ "anyOf": several.iter().map(spec).collect::<Vec<_>>() }),
+    };
     let rules: Vec<Value> = kinds
         .iter()
-        .map(|(name, kind)| {
+        .map(|(name, kinds)| {
             json!({
                 "if": { "properties": { "kind": { "const": name } }, "required": ["kind"] },
-                "then": { "properties": { "spec": spec(kind) } }
+                "then": { "properties": { "spec": spec_of(kinds) } }
             })
         })
         .collect();
-    let names: Vec<Value> = kinds.iter().map(|(name, kind)| json!({ "const": name, "description": kind.title })).collect();
+    let titles = |kinds: &[Kind]| kinds.iter().map(|kind| kind.title.as_str()).collect::<Vec<_>>().join("; or: ");
+    let names: Vec<Value> = kinds.iter().map(|(name, kinds)| json!({ "const": name, "description": titles(kinds) })).collect();
+    let schema = strict(&names, &rules);
+    if lenient { loosened(schema) } else { schema }
+}
+
+fn strict(names: &[Value], rules: &[Value]) -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://patchbay.example/schemas/connections.schema.json",
@@ -87,6 +118,37 @@ pub fn connections() -> Value {
             }
         }
     })
+}
+
+/// Draft-07, which catalogues want, with every door open: keys and values that a later version knows are no errors.
+fn loosened(schema: Value) -> Value {
+    fn loose(value: Value) -> Value {
+        match value {
+            Value::Object(mut map) => {
+                if map.get("additionalProperties") == Some(&Value::Bool(false)) {
+                    map.remove("additionalProperties");
+                }
+                let map: Map<String, Value> = map
+                    .into_iter()
+                    .map(
+                        |(key, value)| {
+                            if key == "$defs" { ("definitions".to_owned(), loose(value)) } else { (key, loose(value)) }
+                        },
+                    )
+                    .collect();
+                if map.contains_key("enum") && !map.contains_key("anyOf") {
+                    return json!({ "anyOf": [map, { "type": "string" }] });
+                }
+                Value::Object(map)
+            }
+            Value::Array(list) => Value::Array(list.into_iter().map(loose).collect()),
+            Value::String(text) => Value::String(text.replace("#/$defs/", "#/definitions/")),
+            other => other,
+        }
+    }
+    let mut schema = loose(schema);
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#".into();
+    schema
 }
 
 fn spec(kind: &Kind) -> Value {
@@ -161,7 +223,8 @@ mod tests {
 
     #[test]
     fn connection_files_are_judged_by_kind() {
-        let validator = jsonschema::validator_for(&connections()).unwrap();
+        let validator = jsonschema::validator_for(&connections(&Definitions::new(), false)).unwrap();
+        let lenient = jsonschema::validator_for(&connections(&Definitions::new(), true)).unwrap();
         for (yaml, expected) in [
             (
                 "connections: { a: { target: t, kind: openai, spec: { connectionName: n, model: m, fields: { API_KEY: '${{ env.K }}' } } } }",
@@ -185,6 +248,46 @@ mod tests {
             ("conections: {}", false),
         ] {
             assert_eq!(validator.is_valid(&json_of(yaml)), expected, "{yaml}");
+            assert!(!expected || lenient.is_valid(&json_of(yaml)), "{yaml}");
         }
+        for later in [
+            "connections: { a: { target: t, kind: openai, of_a_later_version: 1, spec: { connectionName: n, model: m, fields: { API_KEY: k }, new: 1 } } }",
+            "connections: { a: { target: t, kind: custom, spec: { connectionName: n, model: m, endpointUrl: u, status: LIVE } } }",
+        ] {
+            assert!(lenient.is_valid(&json_of(later)) && !validator.is_valid(&json_of(later)), "{later}");
+        }
+    }
+
+    #[test]
+    fn a_projects_own_kinds_are_known() {
+        let definition = r#"
+platform: mine
+title: Mine
+language: 1
+auth: { token: { header: Authorization, prefix: "Bearer " } }
+collections:
+  things:
+    list: { path: /things, items: things }
+    id: id
+    natural_key: [name]
+kinds:
+  provider:
+    title: A thing
+    collection: things
+    fields:
+      name: { type: string, required: true }
+      size: { type: integer }
+    create: { method: POST, path: /things }
+    delete: none
+"#;
+        let mut sources = Sources::default();
+        let file = sources.add("mine.yaml", definition);
+        let own = Definitions::from([("mine".to_owned(), super::super::parse::parse(file, definition).unwrap())]);
+        let validator = jsonschema::validator_for(&connections(&own, false)).unwrap();
+        let with = |spec: &str| json_of(&format!("connections: {{ a: {{ target: t, kind: provider, spec: {spec} }} }}"));
+        assert!(validator.is_valid(&with("{ name: n, size: 3 }")), "of the own platform");
+        assert!(validator.is_valid(&with("{ name: n, apiKey: k }")), "of the built-in one");
+        assert!(!validator.is_valid(&with("{ name: n, size: big }")));
+        assert!(!validator.is_valid(&with("{ name: n, sise: 3 }")));
     }
 }
