@@ -199,7 +199,14 @@ fn what_slipped_into_the_project_file_is_not_shown_beside_an_error() {
         let project = Project::empty();
         project.write("patchbay.toml", &text);
         project.write("connections/a.yaml", "connections: {}\n");
-        for args in [&["validate"][..], &["plan"], &["plan", "--json"], &["state", "list"], &["doctor"], &["validate", "--report", "junit=r.xml"]] {
+        for args in [
+            &["validate"][..],
+            &["plan"],
+            &["plan", "--json"],
+            &["state", "list"],
+            &["doctor"],
+            &["validate", "--report", "junit=r.xml"],
+        ] {
             let ran = project.run(args);
             assert_clean(&format!("{why}: {args:?}"), format!("{}{}", ran.stdout, ran.stderr).as_bytes());
         }

@@ -4,7 +4,7 @@ use std::io::BufRead as _;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::ApplyArgs;
@@ -266,6 +266,8 @@ async fn approve(out: &Out, args: &ApplyArgs, saved: bool, plan: &Plan) -> Appro
 
 /// Asks at the terminal. Anything but the wanted word is no.
 pub async fn confirmed(out: &Out, question: &str, wanted: &str) -> bool {
+    // Heard from before the question is there to be answered.
+    let interrupt = signal(SignalKind::interrupt());
     out.error_text(&format!("{question}\n> "));
     // The terminal is read on a thread of its own, so that Ctrl-C at the prompt is heard and means no.
     let (send, answer) = tokio::sync::oneshot::channel();
@@ -276,12 +278,19 @@ pub async fn confirmed(out: &Out, question: &str, wanted: &str) -> bool {
     });
     let line: Option<String> = tokio::select! {
         line = answer => line.ok().flatten(),
-        _ = tokio::signal::ctrl_c() => None,
+        () = interrupted(interrupt) => None,
     };
     if line.is_none() {
         out.error_text("\n");
     }
     line.is_some_and(|line| line.split_whitespace().eq(wanted.split_whitespace()))
+}
+
+async fn interrupted(interrupt: std::io::Result<Signal>) {
+    match interrupt {
+        Ok(mut interrupt) => drop(interrupt.recv().await),
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Runs a plan that was approved.
@@ -332,10 +341,12 @@ pub async fn execute(
             shared: &shared,
         };
         let (send, stop) = watch::channel(Stop::No);
+        // From here on a signal is a wish and no death, whatever the engine does first.
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         lines.begin(&planned.plan);
         tokio::select! {
             outcome = apply(&engine, &planned.plan, stop) => outcome,
-            () = listen(send) => Outcome::default(),
+            () = listen(send, signals) => Outcome::default(),
             () = lines.tick() => Outcome::default(),
         }
     };
@@ -349,8 +360,8 @@ pub async fn execute(
 }
 
 /// Turns signals into requests to stop; never ends by itself.
-async fn listen(send: watch::Sender<Stop>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+async fn listen(send: watch::Sender<Stop>, signals: (std::io::Result<Signal>, std::io::Result<Signal>)) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
         return std::future::pending().await;
     };
     loop {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 
 use super::args::Globals;
+use crate::config::project::FILE_NAME;
 use crate::diagnostic::Diagnostic;
+use crate::io::files;
 use crate::secret::Redactor;
 use crate::source::Sources;
 use crate::view::diagnostic::{self, Manner};
@@ -26,6 +28,8 @@ pub struct Out {
     is_document: bool,
     /// Is there a live region on standard error?
     pub has_region: bool,
+    /// Is the width measured, and not said by `COLUMNS`?
+    is_measured: bool,
     /// How much less to print.
     pub quiet: u8,
     /// How much more to print.
@@ -48,7 +52,7 @@ impl Out {
             width: width(tty, env),
             tty,
             full: globals.full,
-            links: tty && knows_links(&look),
+            links: (tty && knows_links(&look)).then(|| project_url(globals)),
         };
         let ci = env.get("CI").is_some_and(|ci| !ci.is_empty());
         Self {
@@ -56,6 +60,7 @@ impl Out {
             stderr: style(std::io::stderr().is_terminal()),
             is_machine: globals.is_json() || globals.is_jsonl(),
             is_document: globals.is_json(),
+            is_measured: !env.contains_key("COLUMNS"),
             has_region: std::io::stderr().is_terminal()
                 && !ci
                 && !globals.no_progress
@@ -80,7 +85,7 @@ impl Out {
     #[must_use]
     pub fn stderr_now(&self) -> Style {
         let measured = terminal_size::terminal_size_of(std::io::stderr()).map(|(w, _)| usize::from(w.0));
-        let width = measured.filter(|w| *w > 0).map_or(self.stderr.width, |w| w.clamp(20, 160));
+        let width = measured.filter(|w| *w > 0 && self.is_measured).map_or(self.stderr.width, |w| w.clamp(20, 160));
         Style { width, ..self.stderr.clone() }
     }
 
@@ -131,6 +136,13 @@ impl Out {
     pub fn scrub(&self, text: &str) -> String {
         self.redactor.scrub(text).into_owned()
     }
+}
+
+/// The project's folder, for links to its files.
+fn project_url(globals: &Globals) -> String {
+    let start = globals.chdir.clone().unwrap_or_else(|| ".".into());
+    let dir = files::resolved(&files::find_up(&start, FILE_NAME).unwrap_or(start));
+    url::Url::from_directory_path(dir).map(String::from).unwrap_or_default()
 }
 
 /// Prints to standard output, whatever it is.

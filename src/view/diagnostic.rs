@@ -124,10 +124,8 @@ fn draw(diagnostic: &Diagnostic, mut report: Report, notes: &[String], style: &S
     let room = style.prose().saturating_sub(8);
     let ink = if diagnostic.is_error() { ink::REMOVE } else { ink::UPDATE };
     let mut code = style.paint(ink, &diagnostic.code.id());
-    if style.links
-        && let Some(url) = url(diagnostic.code)
-    {
-        code = format!("\u{1b}]8;;{url}\u{1b}\\{code}\u{1b}]8;;\u{1b}\\");
+    if let Some(url) = url(diagnostic.code) {
+        code = style.link(&url, &code);
     }
     let mut lines = vec![code, String::new()];
     report.summary = wrap(&diagnostic.summary, room).join("\n");

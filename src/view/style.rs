@@ -39,8 +39,8 @@ pub struct Style {
     pub tty: bool,
     /// Are long values shown whole even on a terminal?
     pub full: bool,
-    /// Does the terminal understand hyperlinks?
-    pub links: bool,
+    /// Where relative files are, as a URL with a slash at its end, if the terminal understands hyperlinks.
+    pub links: Option<String>,
 }
 
 /// The glyphs, each with a fall-back in ASCII.
@@ -80,7 +80,7 @@ impl Style {
     /// No colours, no terminal: what a file or a test gets.
     #[must_use]
     pub fn plain(width: usize) -> Self {
-        Self { color: false, unicode: true, width, tty: false, full: false, links: false }
+        Self { color: false, unicode: true, width, tty: false, full: false, links: None }
     }
 
     /// How wide prose is set.
@@ -93,6 +93,25 @@ impl Style {
     #[must_use]
     pub fn paint(&self, ink: anstyle::Style, text: &str) -> String {
         if self.color && !text.is_empty() && ink != ink::PLAIN { format!("{ink}{text}{ink:#}") } else { text.to_owned() }
+    }
+
+    /// A text that leads to a URL, where links are understood. It looks the same everywhere.
+    #[must_use]
+    pub fn link(&self, url: &str, text: &str) -> String {
+        if self.links.is_some() { format!("\u{1b}]8;;{url}\u{1b}\\{text}\u{1b}]8;;\u{1b}\\") } else { text.to_owned() }
+    }
+
+    /// The URL of a file of the project.
+    #[must_use]
+    pub fn file_url(&self, file: &str) -> String {
+        let mut url = self.links.clone().unwrap_or_default();
+        for byte in file.trim_start_matches("./").bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+                byte => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        url
     }
 
     /// A glyph, or its fall-back.

@@ -223,10 +223,29 @@ impl<'s> Line<'s> {
         self.put(ink::PLAIN, &spaces)
     }
 
-    /// Adds a text at the right margin, or three spaces on if the line is full.
+    /// Adds a text at the right margin. If the line is full: three spaces on, or on a terminal, which would break the
+    /// line anywhere, at the right margin of a line of its own.
     pub(super) fn right(self, ink: anstyle::Style, text: &str) -> Self {
-        let column = self.style.prose().saturating_sub(width(text)).max(self.width + 3);
-        self.until(column).put(ink, text)
+        self.at_right(width(text)).put(ink, text)
+    }
+
+    fn at_right(mut self, needed: usize) -> Self {
+        let column = self.style.prose().saturating_sub(needed);
+        if self.style.tty && self.width + 3 > column {
+            self.text = format!("{}\n", self.text.trim_end());
+            self.width = 0;
+        }
+        let column = column.max(if self.width == 0 { 0 } else { self.width + 3 });
+        self.until(column)
+    }
+
+    /// The same with a link.
+    pub(super) fn right_link(self, ink: anstyle::Style, text: &str, url: &str) -> Self {
+        let mut line = self.at_right(width(text));
+        let painted = line.style.paint(ink, text);
+        line.text.push_str(&line.style.link(url, &painted));
+        line.width += width(text);
+        line
     }
 
     /// How wide it is by now.
@@ -244,6 +263,7 @@ impl<'s> Line<'s> {
         for c in self.text.chars() {
             match c {
                 '\u{1b}' => in_escape = true,
+                // The region that is cut has colours and no links.
                 'm' if in_escape => in_escape = false,
                 c if !in_escape => bare.push(c),
                 _ => {}
@@ -339,5 +359,8 @@ mod tests {
             format!("left{}f:1", " ".repeat(53))
         );
         assert_eq!(Line::new(&style, 58).right(ink::DIM, "f:1").end(), format!("{}f:1", " ".repeat(61)));
+        let terminal = Style { tty: true, ..Style::plain(60) };
+        let full = Line::new(&terminal, 0).put(ink::PLAIN, &"x".repeat(56)).right(ink::DIM, "f:1");
+        assert_eq!(full.end(), format!("{}\n{}f:1", "x".repeat(56), " ".repeat(57)));
     }
 }

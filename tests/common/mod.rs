@@ -61,6 +61,11 @@ impl Project {
         self
     }
 
+    /// The variables of every run.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     /// Changes the environment of later runs.
     pub fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.to_owned(), value.to_owned());

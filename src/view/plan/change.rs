@@ -84,8 +84,8 @@ fn headline<'c>(change: &'c Change, pages: &mut Pages<'_>, style: &Style) -> (St
         line = line.also(ink::PLAIN, &text);
         unsaid = None;
     }
-    if let Some(place) = change.source.and_then(|span| pages.file_line(span)) {
-        line = line.right(ink::DIM, &place);
+    if let Some(place) = change.source.and_then(|span| pages.place(span)) {
+        line = line.right_link(ink::DIM, &format!("{}:{}", place.file, place.line), &style.file_url(&place.file));
     }
     (line.end(), unsaid)
 }

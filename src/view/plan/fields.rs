@@ -23,6 +23,8 @@ struct Row {
     value: Cell,
     note: String,
     note_ink: anstyle::Style,
+    /// Is there no room for the note beside the value?
+    note_below: bool,
     below: Vec<String>,
 }
 
@@ -39,11 +41,18 @@ enum Cell {
 /// The lines of a change's fields.
 pub(super) fn lines(change: &Change, style: &Style) -> Vec<String> {
     let mut rows: Vec<Row> = change.fields.iter().map(|field| row(field, style)).collect();
-    let paths = rows.iter().map(|row| width(&row.path)).filter(|w| *w <= WIDEST.0).max().unwrap_or(0);
+    // On a narrow terminal long paths push only their own value to the right.
+    let widest = if style.tty { WIDEST.0.min(style.width.saturating_sub(INDENT) / 3) } else { WIDEST.0 };
+    let paths = rows.iter().map(|row| width(&row.path)).filter(|w| *w <= widest).max().unwrap_or(0);
     let mut values = 0;
     for row in &mut rows {
         let room = style.width.saturating_sub(INDENT + paths.max(width(&row.path)) + 3);
-        let note = if row.note.is_empty() { 0 } else { width(&row.note) + 3 };
+        let mut note = if row.note.is_empty() { 0 } else { width(&row.note) + 3 };
+        // A terminal would break the line anywhere.
+        let natural = width(&row.value.text(style));
+        if style.tty && note > 0 && natural.min(WIDEST.1) + note > room {
+            (row.note_below, note) = (true, 0);
+        }
         row.value.fit(room.saturating_sub(note), style);
         let value = width(&row.value.text(style));
         if note > 0 && value <= WIDEST.1 {
@@ -95,7 +104,7 @@ fn row(field: &FieldChange, style: &Style) -> Row {
         Some(words) => (Cell::Words(words), Vec::new()),
         None => value(&field.before, &field.after, style),
     };
-    Row { glyph, ink, path: clean(&field.path.to_string()), value, note, note_ink, below }
+    Row { glyph, ink, path: clean(&field.path.to_string()), value, note, note_ink, note_below: false, below }
 }
 
 fn look(field: &FieldChange, style: &Style) -> (&'static str, anstyle::Style) {
@@ -231,6 +240,10 @@ impl Row {
         line = line.put(ink::PLAIN, &self.path);
         if !value.is_empty() {
             line = line.until(INDENT + paths).also(self.value_ink(), &value);
+        }
+        if self.note_below {
+            let below = Line::new(style, INDENT + 2).put(self.note_ink, &self.note).end();
+            return [line.end(), below].into_iter().chain(self.below).collect();
         }
         if !self.note.is_empty() {
             let column = if value.is_empty() { 0 } else { INDENT + paths + 3 + values };
