@@ -15,7 +15,7 @@ use crate::source::Sources;
 use crate::view;
 use crate::view::digest::{Digest, Frame};
 use crate::view::report::html;
-use crate::view::style::Style;
+use crate::view::style::{Style, ink};
 
 /// Runs the command.
 pub async fn run(context: &Context<'_>, args: &PlanArgs) -> u8 {
@@ -118,7 +118,8 @@ pub fn show_rest(command: &str, out: &Out, found: &[Diagnostic], sources: &Sourc
     if blocked.iter().any(Diagnostic::is_error) {
         let count = if blocked.len() == 1 { "1 connection is".to_owned() } else { format!("{} connections are", blocked.len()) };
         out.error_text(&format!(
-            "error: {count} blocked; {}\n",
+            "{} {count} blocked; {}\n",
+            out.stderr.paint(ink::REMOVE, "error:"),
             if command == "destroy" {
                 "--skip-blocked deletes the rest"
             } else {
