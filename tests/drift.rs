@@ -124,6 +124,33 @@ fn doubtful(document: &Value) -> Vec<String> {
 }
 
 #[test]
+fn a_doubt_about_a_secret_outlives_a_write_of_another_field() {
+    let server = Server::start();
+    let project = kore(&server);
+    project.apply();
+    outside(&server, Platform::Koreai, "Own", |object| {
+        object["model"] = json!("theirs");
+        // Another key with the same mask: only the modification time gives it away.
+        object["headers"][0]["value"] = StoredSecret::of("Bearer plain-key-9990000000").to_value();
+    });
+    let (_, document) = drift(&project, &server, 2);
+    let path = "kore/own headers[key=Authorization].value";
+    assert_eq!(drifted(&document), ["kore/own model"]);
+    assert_eq!(doubtful(&document), [format!("{path} modified-outside")]);
+    server.clear_requests();
+    project.apply();
+    assert!(server.writes().iter().all(|write| !write.contains("headers")), "only the model is put back");
+    let (_, document) = drift(&project, &server, 0);
+    assert_eq!(doubtful(&document), [format!("{path} never-written")]);
+    let plan = project.json(&["plan"]).0;
+    assert_eq!((&plan["summary"]["unverifiable"], &plan["summary"]["update"]), (&json!(1), &json!(0)), "{plan:#}");
+    // The way out writes it, and then it is known again.
+    assert_eq!(project.run(&["apply", "--yes", "--rewrite-secrets"]).code, 0);
+    let (_, document) = drift(&project, &server, 0);
+    assert_eq!(doubtful(&document), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_changed() {
     let server = Server::start();
     let project = kore(&server);

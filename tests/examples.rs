@@ -61,6 +61,8 @@ fn every_example_is_valid() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
         let ran = copy(&name).with("CI", "true").run(&["validate", "--offline"]);
         assert_eq!(ran.code, 0, "{name}: {ran}");
+        let ran = copy(&name).run(&["fmt", "--check"]);
+        assert_eq!(ran.code, 0, "{name}: {ran}");
         count += 1;
     }
     assert!(count >= 5, "{count}");

@@ -85,7 +85,10 @@ fn hostile_names_do_nothing() {
     let Some(chromium) = chromium() else { return };
     let server = Server::start();
     let name = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
-    let connections = format!("connections:\n  a:\n    target: kore\n    kind: openai\n    spec: {{ connectionName: '{}', model: m, fields: {{ API_KEY: k-0000000000 }} }}\n", name.replace('\'', "''"));
+    let connections = format!(
+        "connections:\n  a:\n    target: kore\n    kind: openai\n    spec: {{ connectionName: '{}', model: m, fields: {{ API_KEY: k-0000000000 }} }}\n",
+        name.replace('\'', "''")
+    );
     let project = Project::kore(&server.url(), &connections);
     let ran = project.run(&["plan", "--report", "html=plan.html", "--allow-literal-secrets"]);
     assert_eq!(ran.code, 0, "{ran}");
@@ -126,7 +129,12 @@ fn the_page_looks_as_somebody_has_seen_it() {
     let page = page(&project, &server);
     for (name, hash) in [("page", ""), ("page-graph", "#view=graph")] {
         let shot = project.path().join(format!("{name}.png"));
-        browse(&chromium, &page, hash, &[&format!("--screenshot={}", shot.display()), "--window-size=1280,1400", "--virtual-time-budget=5000"]);
+        browse(
+            &chromium,
+            &page,
+            hash,
+            &[&format!("--screenshot={}", shot.display()), "--window-size=1280,1400", "--virtual-time-budget=5000"],
+        );
         let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/img/{name}.png"));
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             std::fs::copy(&shot, &kept).unwrap();

@@ -64,7 +64,11 @@ fn check(name: &str, text: &str) {
             std::fs::write(&path, &drawn).unwrap();
         }
         let there = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(there == drawn, "{} is not what is printed: UPDATE_EXPECT=1 cargo test --test pictures, and look at it", path.display());
+        assert!(
+            there == drawn,
+            "{} is not what is printed: UPDATE_EXPECT=1 cargo test --test pictures, and look at it",
+            path.display()
+        );
     }
 }
 
@@ -83,6 +87,9 @@ fn the_pictures_are_what_is_printed() {
     // Without its lines, whose order is chance's.
     let applied = shown(&project, &server, &["apply", "--yes", "--skip-blocked", "-q"]);
     assert!(applied.contains("Applied: "), "{applied}");
-    let broken = Project::kore("sandbox:", "connections:\n  support:\n    target: kore\n    kind: opnai\n    spec:\n      connectionName: Support GPT-4o\n");
+    let broken = Project::kore(
+        "sandbox:",
+        "connections:\n  support:\n    target: kore\n    kind: opnai\n    spec:\n      connectionName: Support GPT-4o\n",
+    );
     check("mistake", &shown(&broken, &server, &["validate"]));
 }

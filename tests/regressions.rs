@@ -357,3 +357,18 @@ fn a_full_replacement_names_what_it_may_lose() {
         assert_eq!(ran.stdout.contains("may lose:"), settings.ends_with("top-level"), "{ran}");
     }
 }
+
+#[test]
+fn a_value_that_moves_into_the_environment_and_changes_is_our_change() {
+    let server = Server::start();
+    let connections = "connections:\n  own:\n    target: kore\n    kind: custom-existing\n    spec: { connectionName: Own, model: m, endpointUrl: \"https://one.example/v1\", headers: [{ key: Authorization, value: \"Bearer ${{ env.K }}\" }], mapProvider: openAIModel, IOMappings: [textToText], status: FINALIZED }\n";
+    let project = Project::kore(&server.url(), connections).with("K", "sk-000000000000").with("URL", "https://two.example/v1");
+    project.apply();
+    project.replace("connections/all.yaml", "https://one.example/v1", "${{ env.URL }}");
+    let (document, _) = project.json(&["plan"]);
+    assert_eq!(document["resource_drift"], serde_json::json!([]), "{document:#}");
+    let causes = &document["resource_changes"][0]["patchbay"]["causes"];
+    assert_eq!(causes, &serde_json::json!([{ "path": "endpointUrl", "cause": "config" }]), "{document:#}");
+    project.apply();
+    project.assert_empty_plan();
+}

@@ -120,7 +120,7 @@ fn a_second_init_refuses_and_changes_nothing() {
     before.sort();
     for platform in ["koreai", "gateway"] {
         let ran = project.run(&["init", "--platform", platform]);
-        assert_eq!(ran.code, 1, "{ran}");
+        assert_eq!(ran.code, 64, "{ran}");
         assert!(ran.flat().contains("patchbay.toml") && ran.flat().contains("nothing was written"), "{ran}");
         let mut after = project.all_files();
         after.sort();
@@ -131,10 +131,10 @@ fn a_second_init_refuses_and_changes_nothing() {
     let project = Project::empty();
     project.write("connections/models.yaml", "mine\n");
     let ran = project.run(&["init"]);
-    assert!(ran.code == 1 && ran.flat().contains("connections/models.yaml"), "{ran}");
+    assert!(ran.code == 64 && ran.flat().contains("connections/models.yaml"), "{ran}");
     assert_eq!(project.all_files().len(), 1);
     let (document, code) = project.json(&["init"]);
-    assert_eq!((code, document["valid"].clone()), (1, json!(false)), "{document:#}");
+    assert_eq!((code, document["valid"].clone()), (64, json!(false)), "{document:#}");
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub fn run(context: &Context<'_>, args: &FmtArgs) -> u8 {
             names.iter().for_each(|name| out.text(&format!("{name}\n")));
         }
         let verdict = match (args.check || args.diff, names.len()) {
+            (_, 0) if !errors.is_empty() => format!("{} cannot be formatted.", count(errors.len(), "file")),
             (_, 0) => format!("{} formatted already.", count(total, "file")),
             (true, n) => format!("{n} of {} not formatted; `patchbay fmt` does it.", count(total, "file")),
             (false, _) => format!("Formatted {} of {}: {}", written.len(), count(total, "file"), written.join(", ")),

@@ -113,7 +113,7 @@ fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut 
 fn literals(context: &Context<'_>) -> LiteralSecrets {
     if context.globals.allow_literal_secrets {
         LiteralSecrets::Allow
-    } else if context.env.get("CI").is_some_and(|ci| !ci.is_empty()) {
+    } else if env::is_ci(context.env) {
         LiteralSecrets::Refuse
     } else {
         LiteralSecrets::Warn
@@ -254,6 +254,17 @@ pub fn own_platforms(context: &Context<'_>) -> crate::platform::schema::Definiti
         }
     }
     own
+}
+
+/// What the project is called: its own name, or its folder's.
+#[must_use]
+pub fn project_name(dir: &Path) -> String {
+    let mut sources = Sources::default();
+    let read = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut Diagnostics::new());
+    let root = read.and_then(|(file, text)| toml::parse(file, &text).ok());
+    let name = root.as_ref().and_then(|root| root.get("project")?.get("name")?.as_str());
+    let folder = || dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.map_or_else(folder, ToOwned::to_owned)
 }
 
 /// A file's text for a screen, everything that looks like a credential starred out.

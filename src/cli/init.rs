@@ -81,10 +81,7 @@ impl Example {
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &InitArgs) -> u8 {
     let out = context.out;
-    let failed = |error: Diagnostic| {
-        out.failed(&[error], &Sources::default());
-        exit::ERROR
-    };
+    let failed = |error: Diagnostic| context.fail(&[error], &Sources::default());
     let start = context.path(Path::new("."));
     if !files::is_dir(&start) {
         let error = Diagnostic::error(codes::NO_PROJECT, format!("there is no folder `{}`", start.display()));
@@ -132,6 +129,9 @@ pub fn run(context: &Context<'_>, args: &InitArgs) -> u8 {
     let next = [format!("patchbay{folder} plan"), format!("patchbay{folder} apply")];
     if out.is_machine {
         out.json(&crate::view::json::document(&json!({ "written": written, "next": next }), &[], &Sources::default()));
+        return exit::OK;
+    }
+    if out.quiet > 0 {
         return exit::OK;
     }
     let list: String = written.iter().map(|path| format!("  {path}\n")).collect();

@@ -97,6 +97,11 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("delete", "destroy"),
     ("check", "validate"),
     ("lint", "validate"),
+    ("format", "fmt"),
+    ("rollback", "apply"),
+    ("refresh", "drift"),
+    ("login", "doctor"),
+    ("list", "state list"),
     ("mock", "sandbox"),
     ("serve", "sandbox"),
 ];
@@ -117,7 +122,7 @@ pub fn main(args: &[OsString]) -> u8 {
             use std::io::Write as _;
             drop(writeln!(
                 std::io::stderr(),
-                "error: a bug in patchbay {} at {place}\n  help: please report it with this line and the command; what was done before is in the state",
+                "error: PB0901: a bug in patchbay {} at {place}\n  help: please report it with this line and the command; what was done before is in the state",
                 env!("CARGO_PKG_VERSION")
             ));
             exit::BUG
@@ -167,9 +172,20 @@ fn start(args: &[OsString], env: &BTreeMap<String, String>) -> u8 {
     reports.write(&context, code)
 }
 
+/// For the test of how a bug ends: there is no other way to make one.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "that is what it is for, and no release has it")]
+fn a_bug_on_purpose(env: &BTreeMap<String, String>) {
+    if let Some(message) = env.get("PATCHBAY_TEST_PANIC") {
+        panic!("{message}");
+    }
+}
+
 /// Runs the command.
 fn run(context: &Context<'_>, cli: &Cli, color: bool) -> u8 {
     let out = context.out;
+    #[cfg(debug_assertions)]
+    a_bug_on_purpose(context.env);
     if matches!(cli.globals.format, args::Format::Mermaid | args::Format::Dot) && !matches!(cli.command, Some(Command::Graph(_)))
     {
         let error = Diagnostic::error(codes::USAGE, "only `patchbay graph` has this format").help("--format text or json");

@@ -54,7 +54,7 @@ impl Out {
             full: globals.full,
             links: (tty && knows_links(&look)).then(|| project_url(globals)),
         };
-        let ci = env.get("CI").is_some_and(|ci| !ci.is_empty());
+        let ci = crate::io::env::is_ci(env);
         Self {
             stdout: style(std::io::stdout().is_terminal()),
             stderr: style(std::io::stderr().is_terminal()),

@@ -263,10 +263,13 @@ fn around(context: &Context<'_>, code: u8, saved: Option<String>) -> Around {
     let dir = files::resolved(&files::find_up(&start, FILE_NAME).unwrap_or(start));
     let told = first(context.env, &["GITHUB_WORKSPACE", "CI_PROJECT_DIR", "BUILD_SOURCESDIRECTORY"]);
     let root = told.map(|root| files::resolved(Path::new(root))).filter(|root| dir.starts_with(root));
-    let root = root.or_else(|| files::find_up(&dir, ".git")).unwrap_or_else(|| dir.clone());
+    let repository = || dir.ancestors().find(|dir| files::exists(&dir.join(".git"))).map(Path::to_path_buf);
+    let root = root.or_else(repository).unwrap_or_else(|| dir.clone());
     let below = dir.strip_prefix(&root).map(|path| path.display().to_string()).unwrap_or_default();
     let now = clock::now();
     Around {
+        project: super::gather::project_name(&dir),
+        profile: context.globals.profile.clone(),
         chdir: if below.is_empty() { ".".to_owned() } else { below },
         dir,
         root,

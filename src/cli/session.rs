@@ -68,8 +68,7 @@ impl Session {
     #[must_use]
     pub fn frame(&self) -> Frame {
         let requests = self.lanes.values().map(Lane::requests).sum();
-        let lineage = self.state.lineage().unwrap_or(&self.lineage).to_owned();
-        Frame { state: self.location.name(), lineage, requests, ..Frame::default() }
+        Frame { state: self.location.name(), requests, ..Frame::default() }
     }
 }
 

@@ -11,7 +11,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("PATCHBAY_STATE", "as --state"),
     ("PATCHBAY_STATE_AUTHORIZATION", "the Authorization header for a state at a web address"),
     ("PATCHBAY_COLOR", "as --color"),
+    ("PATCHBAY_FILE", "as --file"),
     ("PATCHBAY_FORMAT", "as --format"),
+    ("PATCHBAY_REPORT", "as --report, several with commas; a command leaves out what does not suit it"),
+    ("PATCHBAY_NO_PROGRESS", "as --no-progress"),
     ("PATCHBAY_NO_INPUT", "as --no-input"),
     ("PATCHBAY_PARALLELISM", "as --parallelism"),
     ("PATCHBAY_TIMEOUT", "as --timeout"),
@@ -22,8 +25,17 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("FORCE_COLOR", "not 0: colour, also into a pipe"),
     ("CLICOLOR_FORCE", "as FORCE_COLOR"),
     ("CLICOLOR", "0: no colour"),
+    ("FORCE_HYPERLINK", "0: no links; otherwise links, also where the terminal is not known to have them"),
+    ("NO_GRAPHICS", "not 0: diagnostics in sentences, for screen readers"),
     ("CI", "any value: never ask, literal secrets are errors"),
+    ("TF_BUILD", "as CI, for Azure Pipelines, which does not set that"),
 ];
+
+/// Is this a CI system, where nobody can be asked?
+#[must_use]
+pub fn is_ci(env: &BTreeMap<String, String>) -> bool {
+    ["CI", "TF_BUILD"].into_iter().any(|name| env.get(name).is_some_and(|value| !value.is_empty()))
+}
 
 /// Every variable whose name and value are text.
 #[must_use]

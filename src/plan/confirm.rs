@@ -94,6 +94,10 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     let mut stored_as = BTreeMap::new();
     let mut secrets = BTreeMap::new();
     let shown = w.read_back.or(w.answer);
+    // Others touched the object between our last write and this one: what we knew of fields that this write does not carry
+    // and the API does not show is knowledge of what was.
+    let stamps = w.prior.and_then(|r| r.seen.as_deref()).zip(w.before.and_then(|o| o.watermark.as_deref()));
+    let was_touched = stamps.is_some_and(|(then, now)| then != now);
     let announced_spec =
         w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
@@ -125,7 +129,8 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             let prior = w.prior.and_then(|r| r.secrets.get(&path));
             let fp = fingerprinter.secret(&w.connection.address, &path, value);
             let announced = w.announced.and_then(|i| i.fp.get(&path)) == Some(&fp);
-            let proved = sent || announced || mask.as_deref() == Some(value) || prior.is_some_and(|p| !p.assumed);
+            let known = prior.is_some_and(|p| !p.assumed) && !was_touched;
+            let proved = sent || announced || mask.as_deref() == Some(value) || known;
             secrets.insert(
                 path.clone(),
                 SecretRecord {
@@ -150,8 +155,8 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             live => live,
         };
         let Some((live, live_digest)) = live else {
-            let known =
-                sent || announced_spec || w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED));
+            let known = w.prior.and_then(|r| r.fields.get(&path)).is_some_and(|d| !d.starts_with(ASSUMED)) && !was_touched;
+            let known = sent || announced_spec || known;
             if let Some(form) = w.prior.and_then(|r| r.stored_as.get(&path)).filter(|_| !sent) {
                 stored_as.insert(path.clone(), form.clone());
             }

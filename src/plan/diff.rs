@@ -249,6 +249,15 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 // A header that is no credential is shown as it is, though its neighbours are masked.
                 masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, unit.path.item_key()),
             });
+            // It stood in the file until now, and what was recorded of it is what the API shows: only the files changed.
+            let was_plain = s
+                .record
+                .and_then(|r| r.fields.get(&path))
+                .zip(live)
+                .is_some_and(|(then, live)| *then == digest(&path, &compare::normal(unit.field, live)));
+            if record.is_none() && was_plain && matches!(judged.0, Verdict::ChangedOutside(_)) {
+                judged = (Verdict::ChangedHere, Cause::Config);
+            }
             if s.rewrite_secrets && matches!(judged.0, Verdict::CannotVerify(_)) {
                 judged = (Verdict::ChangedHere, Cause::Unknown);
             }
@@ -400,7 +409,7 @@ pub fn unproved_words(why: &Unproved, secret: bool) -> String {
     match why {
         Unproved::FirstTime if secret => "first time recorded".into(),
         Unproved::FirstTime => "cannot verify: this API does not return it".into(),
-        Unproved::NeverWritten => "cannot verify: never written by patchbay".into(),
+        Unproved::NeverWritten => "cannot verify: not written by patchbay, or touched by others since".into(),
         Unproved::OtherKey => "cannot verify: fingerprinted with another key".into(),
         Unproved::ModifiedOutside(at) => format!("cannot verify: modified outside at {at}"),
         Unproved::NoEvidence => "cannot verify: this API shows neither the value nor a modification time".into(),

@@ -287,7 +287,8 @@ pub enum Outside {
 pub enum Unproved {
     /// Never written by patchbay: recorded now for the first time.
     FirstTime,
-    /// Recorded when the object was taken over, never written by patchbay.
+    /// Recorded when the object was taken over, and not written by patchbay since; or others touched the object before a
+    /// write of ours that did not carry it.
     NeverWritten,
     /// Fingerprinted with another key.
     OtherKey,

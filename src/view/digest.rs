@@ -37,8 +37,6 @@ pub struct Digest {
     pub counts: Vec<(&'static str, usize)>,
     /// What the state is called; empty where there is none.
     pub state: String,
-    /// The state's lineage, which tells one project from another.
-    pub lineage: String,
     /// Requests sent.
     pub requests: u64,
     /// Time that it took.
@@ -153,8 +151,6 @@ pub struct Spot {
 pub struct Frame {
     /// What the state is called.
     pub state: String,
-    /// The state's lineage.
-    pub lineage: String,
     /// Requests sent.
     pub requests: u64,
     /// Time that it took.
@@ -163,8 +159,8 @@ pub struct Frame {
 
 impl Frame {
     fn digest(self, command: &'static str, document: Json) -> Digest {
-        let Self { state, lineage, requests, elapsed } = self;
-        Digest { command, state: clean(&state), lineage, requests, elapsed, document, ..Digest::default() }
+        let Self { state, requests, elapsed } = self;
+        Digest { command, state: clean(&state), requests, elapsed, document, ..Digest::default() }
     }
 }
 

@@ -216,7 +216,7 @@ fn the_words_for_secrets() {
         assert_eq!(of(before, verdict).as_deref(), Some(wanted));
     }
     let readable = field("k", Side::Unread, text("x"), Verdict::CannotVerify(Unproved::NeverWritten), Cause::Unknown);
-    assert_eq!(words(&readable, &style).as_deref(), Some("(cannot verify: never written by patchbay)"));
+    assert_eq!(words(&readable, &style).as_deref(), Some("(cannot verify: not written by patchbay, or touched by others since)"));
 }
 
 #[test]

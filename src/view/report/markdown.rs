@@ -51,7 +51,9 @@ const MORE: usize = 120;
 fn marker(digest: &Digest, around: &Around) -> String {
     // A comment ends at two hyphens and a bracket; neither lineages nor folders may end it early.
     let safe = |text: &str| text.replace("--", "-_").replace(['<', '>', '\n'], "_");
-    format!("<!-- patchbay:{}:{}:{} -->", digest.command, safe(&digest.lineage), safe(&around.chdir))
+    // Nothing that a run which fails early does not know: its comment must replace the one of the run before.
+    let profile = around.profile.as_deref().map(|profile| format!(":{}", safe(profile))).unwrap_or_default();
+    format!("<!-- patchbay:{}:{}{profile} -->", digest.command, safe(&around.chdir))
 }
 
 /// What goes away is in bold.
@@ -78,9 +80,13 @@ fn footer(digest: &Digest, around: &Around) -> String {
     }
     parts.push(duration(digest.elapsed));
     match (&around.saved, digest.command) {
-        (Some(plan), "plan") => parts.push(format!("apply with {}", code(&format!("patchbay apply {plan}")))),
-        (None, "plan") => parts.push(format!("apply with {}", code("patchbay apply"))),
-        (_, "drift") => parts.push(format!("put it back with {}", code("patchbay apply"))),
+        (Some(plan), "plan") if !digest.items.iter().all(is_quiet) => {
+            parts.push(format!("apply with {}", code(&format!("patchbay apply {plan}"))));
+        }
+        (None, "plan") if !digest.items.iter().all(is_quiet) => parts.push(format!("apply with {}", code("patchbay apply"))),
+        (_, "drift") if digest.items.iter().any(|item| item.has_drifted) => {
+            parts.push(format!("put it back with {}", code("patchbay apply")));
+        }
         _ => {}
     }
     parts.join(" · ")

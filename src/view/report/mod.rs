@@ -117,6 +117,10 @@ pub struct Around {
     pub dir: PathBuf,
     /// The folder that CI systems count paths from, absolute: the repository's.
     pub root: PathBuf,
+    /// The project's name, or its folder's.
+    pub project: String,
+    /// The profile.
+    pub profile: Option<String>,
     /// How the project's folder is called in the repository; `.` for its root.
     pub chdir: String,
     /// The exit code.

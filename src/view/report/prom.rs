@@ -19,12 +19,14 @@ pub fn render(digest: &Digest, around: &Around) -> String {
             text.push_str(&format!("{name}{{{labels}}} {value}\n"));
         }
     };
+    let profile = around.profile.as_deref().map(|name| format!(",profile=\"{}\"", label(name))).unwrap_or_default();
+    let project = format!("project=\"{}\"{profile}", label(&around.project));
     let connections = numbers
         .iter()
-        .map(|((target, word), n)| (format!("target=\"{}\",action=\"{}\"", label(target), label(word)), n.to_string()))
+        .map(|((target, word), n)| (format!("{project},target=\"{}\",action=\"{}\"", label(target), label(word)), n.to_string()))
         .collect();
     metric("patchbay_connections", "Connections by what the last run found or did.", connections);
-    let command = || format!("command=\"{}\"", digest.command);
+    let command = || format!("{project},command=\"{}\"", digest.command);
     // Changes and drift are what a run is for; it failed only if it could not tell.
     let success = u8::from(matches!(around.code, 0 | 2));
     metric("patchbay_last_run_success", "Did the last run do its work?", vec![(command(), success.to_string())]);
