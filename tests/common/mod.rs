@@ -340,3 +340,11 @@ impl Drop for Server {
         drop(self.thread.take().map(std::thread::JoinHandle::join));
     }
 }
+
+/// The exit code of a command with these reports, each in the file that is called like its format.
+#[track_caller]
+pub fn reported(project: &Project, args: &[&str], formats: &[&str]) -> i32 {
+    let reports: Vec<String> = formats.iter().map(|format| format!("--report={format}={format}.out")).collect();
+    let all: Vec<&str> = args.iter().copied().chain(reports.iter().map(String::as_str)).collect();
+    project.run(&all).code
+}
