@@ -1,7 +1,7 @@
 //! Base64, in the forms in which it comes to us: either alphabet, with or without padding, wrapped or not.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, STANDARD_NO_PAD_INDIFFERENT};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, STANDARD_NO_PAD_INDIFFERENT};
 
 /// The bytes; `None` if the text is no base64.
 #[must_use]
@@ -15,6 +15,12 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         })
         .collect();
     STANDARD_NO_PAD_INDIFFERENT.decode(standard).ok()
+}
+
+/// The digits, padded: for HTTP basic authentication.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// The digits of the whole three-byte groups: the last group depends on what follows in a longer text.

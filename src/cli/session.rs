@@ -9,6 +9,7 @@ use super::Context;
 use super::args::{Globals, Planning, RefreshArg};
 use super::gather::Gathered;
 use crate::address::Address;
+use crate::base64;
 use crate::config::project::{Safety, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::engine::lane::{Lane, Patience};
@@ -29,6 +30,21 @@ use crate::view::digest::Frame;
 
 /// The start of a base URL that means: serve this target's API inside the process.
 const SANDBOX: &str = "sandbox:";
+
+/// The headers of a scheme without a login.
+fn credentials(name: &str, scheme: &AuthScheme, auth: &BTreeMap<String, Secret>, redactor: &Redactor) -> Vec<(String, Secret)> {
+    let given = |key: &str| auth.get(key).map_or("", Secret::expose);
+    let value = match &scheme.basic {
+        Some(basic) => {
+            let pair = base64::encode(format!("{}:{}", given(&basic.user), given(&basic.password)).as_bytes());
+            redactor.learn(&Secret::new(pair.as_str()));
+            format!("Basic {pair}")
+        }
+        None => format!("{}{}", scheme.prefix, given(name)),
+    };
+    let also = scheme.also.iter().map(|(header, key)| (header.clone(), Secret::new(given(key))));
+    std::iter::once((scheme.header.clone(), Secret::new(value))).chain(also).collect()
+}
 
 /// The default of `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -235,11 +251,7 @@ pub async fn reach(
             let path = target.login_path.as_deref();
             account = scheme.login.as_ref().map(|login| Account::new(scheme, login, path, target.auth.clone(), redactor.clone()));
         }
-        Some((name, scheme)) => {
-            if let Some(secret) = target.auth.get(*name) {
-                headers.push((scheme.header.clone(), Secret::new(format!("{}{}", scheme.prefix, secret.expose()))));
-            }
-        }
+        Some((name, scheme)) => headers.extend(credentials(name, scheme, &target.auth, redactor)),
         // The sandbox takes anything.
         None if sandbox.is_some() => {
             headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
@@ -563,4 +575,35 @@ fn new_lineage(key: &Key, gathered: &Gathered) -> String {
     let mut chance = [0u8; 10];
     chance.copy_from_slice(&hash.as_bytes()[6..16]);
     ulid(u64::from_be_bytes(millis), chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_into_the_headers_that_the_scheme_names() {
+        let auth = |pairs: &[(&str, &str)]| -> BTreeMap<String, Secret> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(*value))).collect()
+        };
+        let scheme = |json: serde_json::Value| serde_json::from_value::<AuthScheme>(json).unwrap();
+        let sent = |name: &str, scheme: &AuthScheme, auth: &BTreeMap<String, Secret>| -> Vec<String> {
+            let headers = credentials(name, scheme, auth, &Redactor::default());
+            headers.iter().map(|(header, value)| format!("{header}: {}", value.expose())).collect()
+        };
+        let bearer =
+            scheme(serde_json::json!({ "header": "Authorization", "prefix": "Bearer ", "also": { "Workspace": "workspace" } }));
+        assert_eq!(bearer.keys("token"), ["token", "workspace"]);
+        assert_eq!(
+            sent("token", &bearer, &auth(&[("token", "t-1"), ("workspace", "w")])),
+            ["Authorization: Bearer t-1", "Workspace: w"]
+        );
+        let basic =
+            scheme(serde_json::json!({ "header": "Authorization", "basic": { "user": "public_key", "password": "secret_key" } }));
+        assert_eq!(basic.keys("keys"), ["public_key", "secret_key"]);
+        assert_eq!(
+            sent("keys", &basic, &auth(&[("public_key", "pk"), ("secret_key", "sk:1")])),
+            ["Authorization: Basic cGs6c2s6MQ=="]
+        );
+    }
 }

@@ -12,9 +12,8 @@ use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
 use crate::plan::model::Change;
-use crate::platform::exchange::RequestSpec;
 use crate::platform::model::{Delete, Kind};
-use crate::platform::object::with_id;
+use crate::platform::object::about;
 use crate::state::{Entry, Intent, Record, Tombstone};
 
 /// Deletes what only the record speaks of.
@@ -77,8 +76,7 @@ pub(super) async fn object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &K
         Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed)?,
         Err(error) => return failed(error.diagnostic()),
     }
-    let path = with_id(&verb.path, &record.id);
-    let request = RequestSpec { method: verb.method, path, query: Vec::new(), body: None, idempotent: true };
+    let request = about(verb.method, &verb.path, &verb.query, &verb.body, &record.id);
     if let Err(error) = lane.call(&request, run.report).await
         && !error.is_not_found()
     {

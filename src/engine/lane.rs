@@ -235,13 +235,21 @@ impl Lane {
     /// # Errors
     /// The last failure, with what is known about its effect.
     pub async fn call(&self, request: &RequestSpec, report: &dyn Report) -> Result<serde_json::Value, CallError> {
+        self.call_for_location(request, report).await.map(|(json, _)| json)
+    }
+
+    /// The same, with the answer's `Location`: some APIs tell a new object's id nowhere else.
+    ///
+    /// # Errors
+    /// As [`Lane::call`].
+    pub async fn call_for_location(&self, request: &RequestSpec, report: &dyn Report) -> Result<Success, CallError> {
         let started = clock::instant();
         let mut waited = Duration::ZERO;
         let mut attempt = 1;
         let mut may_have_happened = false;
         loop {
             let (cause, retry, login) = match self.once(request).await {
-                Ok(json) => return Ok(json),
+                Ok(success) => return Ok(success),
                 Err(Attempt { cause: CallFailure::Api(error), pause, login }) => {
                     let retry = may_retry(login.is_some() || request.idempotent, &error);
                     // A success that cannot be read may be one all the same.
@@ -293,7 +301,7 @@ impl Lane {
         ceiling.mul_f64(0.25 + 0.75 * clock::chance())
     }
 
-    async fn once(&self, request: &RequestSpec) -> Result<serde_json::Value, Attempt> {
+    async fn once(&self, request: &RequestSpec) -> Result<Success, Attempt> {
         let Some(account) = &self.account else { return self.exchange(request, None).await };
         let token = self.token(account).await?;
         match self.exchange(request, Some(&token)).await {
@@ -318,14 +326,14 @@ impl Lane {
         }
         let request = account.request();
         let login = |attempt: Attempt| Attempt { login: Some(request.line()), ..attempt };
-        let answer = self.exchange(&request, None).await.map_err(login)?;
+        let (answer, _) = self.exchange(&request, None).await.map_err(login)?;
         account.accept(&answer).map_err(|missing| {
             let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };
             login(Attempt { cause: CallFailure::Api(error), pause: None, login: None })
         })
     }
 
-    async fn exchange(&self, request: &RequestSpec, token: Option<&Token>) -> Result<serde_json::Value, Attempt> {
+    async fn exchange(&self, request: &RequestSpec, token: Option<&Token>) -> Result<Success, Attempt> {
         let place = self.places.acquire().await;
         loop {
             let slot = self.pace.borrow_mut().slot(clock::instant());
@@ -344,7 +352,7 @@ impl Lane {
         match exchange::read(&self.definition, &answer, &|text| self.redactor.scrub(text).into_owned()) {
             Ok(json) => {
                 self.pace.borrow_mut().went_well();
-                Ok(json)
+                Ok((json, answer.location))
             }
             // `OK` is an answer to a write, if not a telling one; a page is none.
             Err(error)
@@ -353,7 +361,7 @@ impl Lane {
                     && !answer.body.trim_ascii_start().starts_with(b"<") =>
             {
                 self.pace.borrow_mut().went_well();
-                Ok(serde_json::Value::Null)
+                Ok((serde_json::Value::Null, answer.location))
             }
             Err(error) => {
                 if error.class == Failure::Api(ErrorClass::Throttled) {
@@ -364,6 +372,9 @@ impl Lane {
         }
     }
 }
+
+/// The body of an answer, and its `Location`.
+type Success = (serde_json::Value, Option<String>);
 
 /// One attempt that failed, and the pause that the API asked for.
 struct Attempt {

@@ -166,7 +166,13 @@ mod tests {
             token: vec!["token".to_owned(), "data.accessToken".to_owned()],
             expires_in: vec!["expiresIn".to_owned()],
         };
-        let scheme = AuthScheme { header: "Authorization".into(), prefix: "Bearer ".into(), login: Some(login.clone()) };
+        let scheme = AuthScheme {
+            header: "Authorization".into(),
+            prefix: "Bearer ".into(),
+            login: Some(login.clone()),
+            basic: None,
+            also: indexmap::IndexMap::new(),
+        };
         let credentials = [("username", "ada"), ("password", "hunter2222")];
         let credentials = credentials.map(|(k, v)| (k.to_owned(), Secret::new(v))).into_iter().collect();
         Account::new(&scheme, &login, None, credentials, Redactor::default())

@@ -8,9 +8,9 @@ use super::reader::unexpected;
 use crate::address::Address;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
-use crate::platform::exchange::{ApiError, Failure, RequestSpec, harmless, json_at};
+use crate::platform::exchange::{ApiError, Failure, harmless, json_at};
 use crate::platform::model::{ErrorClass, Test};
-use crate::platform::object::with_id;
+use crate::platform::object::about;
 use crate::secret::Redactor;
 
 /// What a test said.
@@ -33,14 +33,7 @@ pub async fn test(
     redactor: &Redactor,
     report: &dyn Report,
 ) -> Result<(Verdict, Duration), CallError> {
-    let request = RequestSpec {
-        method: verb.method,
-        path: with_id(&verb.path, id),
-        query: Vec::new(),
-        body: None,
-        // Asking twice is asking again.
-        idempotent: true,
-    };
+    let request = about(verb.method, &verb.path, &verb.query, &verb.body, id);
     let started = clock::instant();
     let scrub = |text: &str| redactor.scrub(text).into_owned();
     let verdict = match lane.call(&request, report).await {
@@ -104,6 +97,8 @@ mod tests {
     #[test]
     fn only_a_clear_answer_is_a_verdict() {
         let verb = |passed: Option<&str>| Test {
+            query: indexmap::IndexMap::new(),
+            body: indexmap::IndexMap::new(),
             method: Method::Post,
             path: "/things/{id}/test".to_owned(),
             passed: passed.map(ToOwned::to_owned),

@@ -26,7 +26,7 @@ use crate::plan::unit::{Content, units};
 use crate::plan::{body, unit};
 use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
 use crate::platform::model::Semantics;
-use crate::platform::object::{Object, natural_key, with_id};
+use crate::platform::object::{Object, natural_key, query_with_id, with_id};
 use crate::state::{Entry, Intent, Record, TEST, Tombstone};
 use crate::value::Value;
 
@@ -245,13 +245,13 @@ impl<'s, 'r> Step<'s, 'r> {
         let request = RequestSpec {
             method: verb.method,
             path: verb.path.clone(),
-            query: Vec::new(),
-            body: Some(body::create(self.rules.kind, &self.connection.spec)),
+            query: query_with_id(&verb.query, ""),
+            body: Some(body::with_constants(body::create(self.rules.kind, &self.connection.spec), &verb.body, "")),
             idempotent: verb.idempotent,
         };
         self.announce("create").await?;
-        let answer = match self.lane.call(&request, self.run.report).await {
-            Ok(json) => match Object::from_create(self.rules.collection, verb, &json) {
+        let answer = match self.lane.call_for_location(&request, self.run.report).await {
+            Ok((json, location)) => match Object::from_create(self.rules.collection, verb, &json, location.as_deref()) {
                 Some(object) => self.lane.tame(object).as_written(self.rules.kind),
                 None => self.find_created(&unexpected(no_id(&self.rules.collection.id), request.line())).await?,
             },
@@ -402,8 +402,8 @@ impl<'s, 'r> Step<'s, 'r> {
             let request = RequestSpec {
                 method: choice.verb.method,
                 path: with_id(&choice.verb.path, id),
-                query: Vec::new(),
-                body: Some(choice.body),
+                query: query_with_id(&choice.verb.query, id),
+                body: Some(body::with_constants(choice.body, &choice.verb.body, id)),
                 // The same fields to the same values: sending it twice has the effect of once.
                 idempotent: true,
             };

@@ -9,7 +9,7 @@ use crate::platform::mask;
 use crate::platform::model::{
     Compare, Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
 };
-use crate::platform::object::with_id;
+use crate::platform::object::{with_id, with_id_in};
 use crate::platform::parse::is_secret;
 use crate::value::{Map, Value};
 
@@ -21,6 +21,18 @@ pub fn create(kind: &Kind, spec: &Value) -> Value {
         map.extend(spec.iter().map(|(k, v)| (k.clone(), v.clone())));
     }
     Value::Map(map)
+}
+
+/// A body with what a verb always says, the object's id among it.
+#[must_use]
+pub fn with_constants(body: Value, constants: &indexmap::IndexMap<String, serde_json::Value>, id: &str) -> Value {
+    match (body, with_id_in(constants, id)) {
+        (Value::Map(mut body), Value::Map(constants)) => {
+            body.extend(constants);
+            Value::Map(body)
+        }
+        (body, _) => body,
+    }
 }
 
 /// A chosen update.

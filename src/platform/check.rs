@@ -133,6 +133,12 @@ fn check_words(definition: &Definition, wrong: Wrong<'_>) {
 fn check_auth(scheme: &AuthScheme, at: &str, wrong: Wrong<'_>) {
     check_header_name(&scheme.header, &format!("{at}.header"), wrong);
     check_header_value(&scheme.prefix, &format!("{at}.prefix"), wrong);
+    for header in scheme.also.keys() {
+        check_header_name(header, &format!("{at}.also.{header}"), wrong);
+    }
+    if scheme.basic.is_some() && (scheme.login.is_some() || !scheme.prefix.is_empty()) {
+        wrong(&format!("{at}.basic"), "basic authentication has neither a login nor a prefix".into(), "");
+    }
     let Some(login) = &scheme.login else { return };
     let at = format!("{at}.login");
     check_path("a login", &login.path, Id::Never, &format!("{at}.path"), wrong);
@@ -195,6 +201,7 @@ fn check_collection(name: &str, collection: &Collection, at: &str, wrong: Wrong<
     }
     let list = &collection.list;
     check_path("a list", &list.path, Id::Never, &format!("{at}.list.path"), wrong);
+    check_method("a list", list.method, &[Method::Put, Method::Patch, Method::Delete], &format!("{at}.list.method"), wrong);
     if list.items.is_empty() {
         let help = "`items` is left out, so the answer is the list itself: say where the items stand in it";
         if list.total.is_some() {
@@ -205,7 +212,8 @@ fn check_collection(name: &str, collection: &Collection, at: &str, wrong: Wrong<
         }
     }
     if let Some(read) = &collection.read {
-        check_path("a read", &read.path, Id::Must, &format!("{at}.read.path"), wrong);
+        check_about("a read", &read.path, &read.query, &read.body, &format!("{at}.read"), wrong);
+        check_method("a read", read.method, &[Method::Put, Method::Patch, Method::Delete], &format!("{at}.read.method"), wrong);
     }
 }
 
@@ -278,22 +286,27 @@ fn check_fields(fields: &IndexMap<String, Field>, at: &str, wrong: Wrong<'_>) {
 
 fn check_verbs(kind: &Kind, at: &str, wrong: Wrong<'_>) {
     check_path("a create", &kind.create.path, Id::Never, &format!("{at}.create.path"), wrong);
+    check_constants(kind, &kind.create.body, &format!("{at}.create.body"), wrong);
     check_method("a create", kind.create.method, &[Method::Get, Method::Delete], &format!("{at}.create.method"), wrong);
     for (n, verb) in kind.update.iter().enumerate() {
         check_update(kind, verb, &format!("{at}.update[{n}]"), wrong);
     }
     if let Delete::By(request) = &kind.delete {
-        check_path("a delete", &request.path, Id::Must, &format!("{at}.delete.path"), wrong);
+        check_about("a delete", &request.path, &request.query, &request.body, &format!("{at}.delete"), wrong);
         check_method("a delete", request.method, &[Method::Get], &format!("{at}.delete.method"), wrong);
     }
     if let Some(test) = &kind.test {
-        check_path("a test", &test.path, Id::Must, &format!("{at}.test.path"), wrong);
+        check_about("a test", &test.path, &test.query, &test.body, &format!("{at}.test"), wrong);
     }
 }
 
 fn check_update(kind: &Kind, verb: &Update, at: &str, wrong: Wrong<'_>) {
-    let id = if verb.semantics == Semantics::Upsert { Id::May } else { Id::Must };
-    check_path("an update", &verb.path, id, &format!("{at}.path"), wrong);
+    if verb.semantics == Semantics::Upsert {
+        check_path("an update", &verb.path, Id::May, &format!("{at}.path"), wrong);
+    } else {
+        check_about("an update", &verb.path, &verb.query, &verb.body, at, wrong);
+    }
+    check_constants(kind, &verb.body, &format!("{at}.body"), wrong);
     check_method("an update", verb.method, &[Method::Get, Method::Delete], &format!("{at}.method"), wrong);
     let mut paths: Vec<(&str, String)> = verb.except.iter().map(|t| (t.field.as_str(), format!("{at}.except"))).collect();
     paths.extend(verb.writes_as.keys().map(|path| (path.as_str(), format!("{at}.writes_as"))));
@@ -304,6 +317,34 @@ fn check_update(kind: &Kind, verb: &Update, at: &str, wrong: Wrong<'_>) {
         if field_at(kind, &FieldPath::parse(path)).is_none() {
             wrong(&at, format!("there is no field `{path}` in this kind"), "");
         }
+    }
+}
+
+/// A request about one object says which one: in its path, its query or its body.
+fn check_about(
+    what: &str,
+    path: &str,
+    query: &IndexMap<String, String>,
+    body: &IndexMap<String, serde_json::Value>,
+    at: &str,
+    wrong: Wrong<'_>,
+) {
+    fn says_id(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::String(text) => text == "{id}",
+            serde_json::Value::Array(list) => list.iter().any(says_id),
+            serde_json::Value::Object(map) => map.values().any(says_id),
+            _ => false,
+        }
+    }
+    let elsewhere = query.values().any(|value| value.contains("{id}")) || body.values().any(says_id);
+    check_path(what, path, if elsewhere { Id::May } else { Id::Must }, &format!("{at}.path"), wrong);
+}
+
+/// What a verb always says cannot be what a spec says.
+fn check_constants(kind: &Kind, body: &IndexMap<String, serde_json::Value>, at: &str, wrong: Wrong<'_>) {
+    for name in body.keys().filter(|name| kind.fields.contains_key(*name)) {
+        wrong(&format!("{at}.{name}"), format!("`{name}` is a field of the kind, and always says the same here"), "");
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
+
 use super::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
-use super::model::{Collection, Create, Field, Kind, Paging};
+use super::model::{Collection, Create, Field, Kind, Method, Paging};
 use crate::path::FieldPath;
 use crate::value::Value;
 
@@ -29,7 +31,17 @@ impl Object {
 
     /// Takes the object out of the answer to a create, whose id may stand elsewhere.
     #[must_use]
-    pub fn from_create(collection: &Collection, create: &Create, json: &serde_json::Value) -> Option<Self> {
+    pub fn from_create(
+        collection: &Collection,
+        create: &Create,
+        json: &serde_json::Value,
+        location: Option<&str>,
+    ) -> Option<Self> {
+        if create.id_in_location {
+            let path = location?.split(['?', '#']).next()?;
+            let last = path.trim_end_matches('/').rsplit('/').next().filter(|last| !last.is_empty())?;
+            return Some(Self { id: decoded(last)?, watermark: None, body: Value::Null });
+        }
         let json = json_at(json, &create.item).unwrap_or(json);
         match &create.id {
             // The object itself, or what is wrapped around it.
@@ -89,6 +101,23 @@ fn scalar(json: &serde_json::Value) -> Option<String> {
         serde_json::Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
+}
+
+/// A step of a path without its percent signs.
+fn decoded(step: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(step.len());
+    let mut rest = step.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|id| !id.is_empty())
 }
 
 /// A number, also one that came as a text.
@@ -179,7 +208,8 @@ impl<'d> Lister<'d> {
             (Paging::Cursor { cursor, .. }, Next::Cursor(Some(at))) => query.push((cursor.clone(), at.clone())),
             _ => {}
         }
-        RequestSpec::get(list.path.clone(), query)
+        let body = (!list.body.is_empty()).then(|| with_id_in(&list.body, ""));
+        RequestSpec { method: list.method, path: list.path.clone(), query, body, idempotent: true }
     }
 
     /// Takes the answer to [`Lister::request`]; true if another page is to be asked for.
@@ -262,7 +292,7 @@ impl<'d> Lister<'d> {
 #[must_use]
 pub fn read_request(collection: &Collection, id: &str) -> Option<RequestSpec> {
     let read = collection.read.as_ref()?;
-    Some(RequestSpec::get(with_id(&read.path, id), Vec::new()))
+    Some(about(read.method, &read.path, &read.query, &read.body, id))
 }
 
 /// The object in the answer to a read of `id`. Servers wrap it, or leave out the id that was asked for.
@@ -287,6 +317,47 @@ pub fn read_answer(collection: &Collection, id: &str, json: &serde_json::Value) 
     }
     let watermark = collection.watermark.as_deref().and_then(|path| json_at(found, path)).and_then(scalar);
     Ok(Object { id: id.to_owned(), watermark, body: Value::from(found.clone()) })
+}
+
+/// A request about one object that carries nothing but its id.
+#[must_use]
+pub fn about(
+    method: Method,
+    path: &str,
+    query: &IndexMap<String, String>,
+    body: &IndexMap<String, serde_json::Value>,
+    id: &str,
+) -> RequestSpec {
+    RequestSpec {
+        method,
+        path: with_id(path, id),
+        query: query_with_id(query, id),
+        body: (!body.is_empty()).then(|| with_id_in(body, id)),
+        // Asking twice is asking again, and what is deleted twice is deleted.
+        idempotent: true,
+    }
+}
+
+/// Query parameters with the id where `{id}` stands. The sender encodes them.
+#[must_use]
+pub fn query_with_id(query: &IndexMap<String, String>, id: &str) -> Vec<(String, String)> {
+    query.iter().map(|(name, value)| (name.clone(), value.replace("{id}", id))).collect()
+}
+
+/// Constant members of a body with the id where a text is `{id}`.
+#[must_use]
+pub fn with_id_in(body: &IndexMap<String, serde_json::Value>, id: &str) -> Value {
+    fn filled(value: &serde_json::Value, id: &str) -> Value {
+        match value {
+            serde_json::Value::String(text) if text == "{id}" => Value::String(id.to_owned()),
+            serde_json::Value::Array(list) => Value::List(list.iter().map(|item| filled(item, id)).collect()),
+            serde_json::Value::Object(map) => {
+                Value::Map(map.iter().map(|(key, value)| (key.clone(), filled(value, id))).collect())
+            }
+            other => Value::from(other.clone()),
+        }
+    }
+    Value::Map(body.iter().map(|(key, value)| (key.clone(), filled(value, id))).collect())
 }
 
 /// Puts an id into a path, percent-encoded: an id is data, never a path of its own.
@@ -348,6 +419,42 @@ mod tests {
 
     fn number(query: &BTreeMap<String, String>, name: &str) -> usize {
         query.get(name).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    #[test]
+    fn requests_about_an_object_have_its_id_where_the_definition_says() {
+        let read: crate::platform::model::Read = serde_json::from_value(json!({
+            "method": "POST", "path": "/things/get", "query": { "which": "x-{id}" },
+            "body": { "thing_id": "{id}", "deep": [{ "id": "{id}" }], "text": "not {id}", "n": 1 }
+        }))
+        .unwrap();
+        let request = about(read.method, &read.path, &read.query, &read.body, "a/b");
+        assert_eq!(request.line(), "POST /things/get?which=x-a/b");
+        assert_eq!(
+            request.body.and_then(|body| body.expose_json()),
+            Some(json!({ "thing_id": "a/b", "deep": [{ "id": "a/b" }], "text": "not {id}", "n": 1 }))
+        );
+        assert!(request.idempotent);
+        let plain = about(Method::Delete, "/things/{id}", &IndexMap::new(), &IndexMap::new(), "a/b");
+        assert_eq!((plain.line().as_str(), plain.body), ("DELETE /things/a%2Fb", None));
+    }
+
+    #[test]
+    fn a_new_id_may_be_told_by_the_location_alone() {
+        let c = collection(&json!({"style": "none"}), false);
+        let create: Create =
+            serde_json::from_value(json!({ "method": "POST", "path": "/things", "id_in_location": true })).unwrap();
+        let id = |location: Option<&str>| Object::from_create(&c, &create, &json!(null), location).map(|object| object.id);
+        for (location, wanted) in [
+            (Some("https://h.example/v1/things/t-1"), Some("t-1")),
+            (Some("/v1/things/t-1/"), Some("t-1")),
+            (Some("/things/a%2Fb%20c?x=1#y"), Some("a/b c")),
+            (Some("/things/%zz"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            assert_eq!(id(location).as_deref(), wanted, "{location:?}");
+        }
     }
 
     #[test]

@@ -175,7 +175,9 @@ impl<'d> Stage<'d> {
         let connection = connection(name, spec.clone(), place)?;
         let printer = Fingerprinter::new(&Key::new([7; 32]), "rehearsal");
         let answer = server.create(&body::create(kind, &spec).expose_json()?);
-        let Some(created) = Object::from_create(collection, &kind.create, &answer) else {
+        let Some(created) =
+            Object::from_create(collection, &kind.create, &answer, kind.create.id_in_location.then_some("/sample-id"))
+        else {
             report.problems.push(Problem {
                 is_error: true,
                 at: format!("kinds.{name}.create"),

@@ -4,9 +4,15 @@
 //! `schemas/platform.schema.json` is generated from them. Every fact about an API lives in a definition; no Rust code
 //! asks which platform it works for.
 
+mod field;
+mod verb;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub use self::field::{Compare, Field, FieldType, PatchForm, ReadsAs, SecretRule};
+pub use self::verb::{Covers, Create, Delete, DeleteRequest, Method, Requires, Semantics, Test, Transition, Trust, Update};
 
 /// A whole definition file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -61,16 +67,34 @@ pub struct AuthScheme {
     pub prefix: String,
     /// How the credential is got, if the target does not give it itself.
     pub login: Option<Login>,
+    /// HTTP basic authentication: the keys of a target's `auth` for the user and the password.
+    pub basic: Option<Basic>,
+    /// More headers of this scheme: each with the key of a target's `auth` that it carries, such as a workspace.
+    #[serde(default)]
+    pub also: IndexMap<String, String>,
+}
+
+/// The two keys of HTTP basic authentication.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The key for the user's name.
+    pub user: String,
+    /// The key for the password.
+    pub password: String,
 }
 
 impl AuthScheme {
     /// The keys that a target's `auth` has for this scheme: those of the login, or the scheme's own name.
     #[must_use]
     pub fn keys<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
-        match &self.login {
-            Some(login) => login.fields.keys().map(String::as_str).collect(),
-            None => vec![name],
-        }
+        let mut keys: Vec<&str> = match (&self.login, &self.basic) {
+            (Some(login), _) => login.fields.keys().map(String::as_str).collect(),
+            (None, Some(basic)) => vec![&basic.user, &basic.password],
+            (None, None) => vec![name],
+        };
+        keys.extend(self.also.values().map(String::as_str));
+        keys
     }
 }
 
@@ -91,6 +115,10 @@ pub struct Login {
     /// Where the answer says for how many seconds it holds, first match wins. A JSON web token says it itself.
     #[serde(default)]
     pub expires_in: Vec<String>,
+}
+
+fn get() -> Method {
+    Method::Get
 }
 
 fn post() -> Method {
@@ -194,8 +222,14 @@ pub struct Collection {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct List {
+    /// The method.
+    #[serde(default = "get")]
+    pub method: Method,
     /// The path below the base URL.
     pub path: String,
+    /// The members of the body, for a list that is asked for with one.
+    #[serde(default)]
+    pub body: IndexMap<String, serde_json::Value>,
     /// Constant query parameters.
     #[serde(default)]
     pub query: IndexMap<String, String>,
@@ -284,8 +318,17 @@ fn one() -> usize {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Read {
-    /// The path, with `{id}`.
+    /// The method.
+    #[serde(default = "get")]
+    pub method: Method,
+    /// The path, with `{id}` unless the query or the body has it.
     pub path: String,
+    /// Constant query parameters; `{id}` in a value is the object's id.
+    #[serde(default)]
+    pub query: IndexMap<String, String>,
+    /// Constant members of the body; a text that is `{id}` is the object's id.
+    #[serde(default)]
+    pub body: IndexMap<String, serde_json::Value>,
     /// Where the object stands in the answer; empty for an answer that is the object.
     #[serde(default)]
     pub item: String,
@@ -339,344 +382,4 @@ pub enum ReadBack {
     Full,
     /// Nobody knows which: the absence of a top-level field proves nothing.
     Partial,
-}
-
-/// One field of a spec.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Field {
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: FieldType,
-    /// One line for editors and error messages.
-    pub description: Option<String>,
-    /// Must a spec have it?
-    pub required: bool,
-    /// Is its value a secret?
-    pub secret: SecretRule,
-    /// Where a read has it, from the top of the object, if elsewhere than where it is written.
-    pub read: Option<String>,
-    /// What a read gives back for it.
-    pub reads_as: ReadsAs,
-    /// The accepted values.
-    #[serde(rename = "enum")]
-    pub accepted: Vec<String>,
-    /// Other words under which the API reads a written value back: `{ FINALIZED: [ACTIVE] }`.
-    pub equals: IndexMap<String, Vec<String>>,
-    /// How two values are compared.
-    pub compare: Compare,
-    /// Is an object compared and managed key by key, so that keys that nobody declared are left alone?
-    pub merge: bool,
-    /// How such an object goes into a partial update.
-    pub patch: PatchForm,
-    /// The keys of an object. Without them, any content is allowed.
-    pub fields: IndexMap<String, Self>,
-    /// The key that tells a list's items apart.
-    pub keyed_by: Option<String>,
-    /// Are those keys compared without regard to case, as the names of HTTP headers are?
-    pub keyed_ignores_case: bool,
-    /// The fields of a keyed list's items.
-    pub item: IndexMap<String, Self>,
-}
-
-/// The types of fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FieldType {
-    /// Text.
-    #[default]
-    String,
-    /// `true` or `false`.
-    Boolean,
-    /// A whole number.
-    Integer,
-    /// Any number.
-    Number,
-    /// A map.
-    Object,
-    /// A list; the order counts.
-    List,
-    /// A list whose order does not count.
-    Set,
-    /// Anything.
-    Any,
-}
-
-impl FieldType {
-    /// With its article, for messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "a string",
-            Self::Boolean => "a boolean",
-            Self::Integer => "a whole number",
-            Self::Number => "a number",
-            Self::Object => "an object",
-            Self::List | Self::Set => "a list",
-            Self::Any => "anything",
-        }
-    }
-}
-
-/// Is a field's value a secret?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SecretRule {
-    /// Not unless it comes from the environment or a file.
-    #[default]
-    Never,
-    /// Always.
-    Always,
-    /// In a keyed list, if the item's key looks like a credential's: `Authorization`, `x-api-key`, `…token…`.
-    WhenKeyMatchesAuth,
-}
-
-/// What a read gives back for a field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadsAs {
-    /// The value.
-    #[default]
-    Value,
-    /// Some mask of it, of any shape.
-    Mask,
-    /// Nothing, ever.
-    Nothing,
-}
-
-/// How two values are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compare {
-    /// As JSON: keys in any order, `1` equals `1.0`, null equals absent.
-    #[default]
-    Json,
-    /// Texts without regard to case.
-    IgnoreCase,
-    /// URLs: scheme and host without regard to case, with or without a slash at the end.
-    Url,
-}
-
-/// How an object that is managed key by key goes into a partial update.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PatchForm {
-    /// With every key that is declared or can be read: right whether the API merges or replaces it.
-    #[default]
-    Whole,
-    /// With the changed keys alone.
-    Parts,
-}
-
-/// The create request.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Create {
-    /// The method.
-    pub method: Method,
-    /// The path.
-    pub path: String,
-    /// May the same request be sent twice with the effect of once?
-    #[serde(default)]
-    pub idempotent: bool,
-    /// Where the object stands in the answer.
-    #[serde(default)]
-    pub item: String,
-    /// Where the new id stands in that object, if elsewhere than in other answers.
-    pub id: Option<String>,
-}
-
-/// A request that changes an object.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Update {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{id}`.
-    pub path: String,
-    /// What the API does with fields that are not sent.
-    pub semantics: Semantics,
-    /// The fields it can change.
-    pub covers: Covers,
-    /// Changes that it cannot make all the same.
-    #[serde(default)]
-    pub except: Vec<Transition>,
-    /// Fields that it takes under another path than a create does.
-    #[serde(default)]
-    pub writes_as: IndexMap<String, String>,
-    /// Is it missing on some deployments? Then the next verb that covers the change is tried where it is not found.
-    #[serde(default)]
-    pub may_be_missing: bool,
-    /// The fields it must be given.
-    #[serde(default)]
-    pub requires: Requires,
-    /// Where the object stands in the answer.
-    #[serde(default)]
-    pub item: String,
-}
-
-/// What the API does with fields that are not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Semantics {
-    /// It keeps them.
-    Merge,
-    /// It loses them.
-    Replace,
-    /// It loses them, and it is the same request that creates the object; its path needs no id.
-    Upsert,
-}
-
-/// The fields that a verb can change: `"*"` or a list of paths.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
-pub enum Covers {
-    /// Every field.
-    #[schemars(with = "AllWord")]
-    All,
-    /// These, and what lies below them.
-    Fields(Vec<String>),
-}
-
-/// One change of one field.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Transition {
-    /// The field.
-    pub field: String,
-    /// The value before; any if absent.
-    pub from: Option<String>,
-    /// The value after; any if absent.
-    pub to: Option<String>,
-}
-
-/// The fields that a verb must be given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Requires {
-    /// None but those that change.
-    #[default]
-    Nothing,
-    /// Every required field of the kind.
-    All,
-}
-
-/// HTTP methods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Method {
-    /// As it stands on the request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// How an object is deleted.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
-pub enum Delete {
-    /// The API cannot.
-    #[schemars(with = "NoneWord")]
-    None,
-    /// By this request.
-    By(DeleteRequest),
-}
-
-/// The delete request.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeleteRequest {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{id}`.
-    pub path: String,
-}
-
-/// The request that lets the API test an object.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Test {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{id}`.
-    pub path: String,
-    /// Where the answer says, with `true`, that the test passed; without it every success is a pass.
-    pub passed: Option<String>,
-    /// Where the answer has a word for people.
-    pub message: Option<String>,
-    /// What a pass proves.
-    pub trust: Trust,
-}
-
-/// What a passed test proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trust {
-    /// The API made a call with the stored credentials.
-    Call,
-    /// It makes such a call for some objects, and calls all others a success.
-    SometimesCall,
-    /// It looks at what is stored and calls nobody.
-    Stored,
-}
-
-/// The one accepted word for "every field".
-#[derive(JsonSchema, Deserialize)]
-enum AllWord {
-    #[serde(rename = "*")]
-    All,
-}
-
-/// The one accepted word for "no such request".
-#[derive(JsonSchema, Deserialize)]
-enum NoneWord {
-    #[serde(rename = "none")]
-    None,
-}
-
-// `untagged` would lose the reason of an error, so the two words are told apart by hand.
-
-impl<'de> Deserialize<'de> for Covers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(word) if word == "*" => Ok(Self::All),
-            serde_json::Value::Array(list) => list
-                .into_iter()
-                .map(|item| match item {
-                    serde_json::Value::String(path) => Ok(path),
-                    _ => Err(serde::de::Error::custom("expected a list of field paths")),
-                })
-                .collect::<Result<_, _>>()
-                .map(Self::Fields),
-            _ => Err(serde::de::Error::custom("expected \"*\" or a list of field paths")),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Delete {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(word) if word == "none" => Ok(Self::None),
-            other @ serde_json::Value::Object(_) => {
-                DeleteRequest::deserialize(other).map(Self::By).map_err(serde::de::Error::custom)
-            }
-            _ => Err(serde::de::Error::custom("expected `none` or { method, path }")),
-        }
-    }
 }
