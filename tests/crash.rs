@@ -108,6 +108,22 @@ fn an_interrupt_finishes_what_is_in_flight_and_says_how_far_it_came() {
 }
 
 #[test]
+fn programs_are_told_of_an_interrupt_by_its_code() {
+    let server = Server::start();
+    server.fault("POST /connections delay=200");
+    let project = Project::kore(&server.url(), &many(6)).with("K", "sk-crash-000000");
+    let mut child = project.spawn(&["apply", "--yes", "--parallelism", "1", "--json", "--report", "junit=r.xml"]);
+    wait_for(&server, &mut child, "POST", 1);
+    interrupt(&child);
+    let ran = common::Ran::of(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{ran}");
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(common::codes(&document), ["PB0704"], "{document:#}");
+    assert_eq!((&document["signal"], &document["complete"]), (&2.into(), &false.into()));
+    assert!(project.read("r.xml").contains("PB0704"), "{}", project.read("r.xml"));
+}
+
+#[test]
 fn two_interrupts_abandon_what_is_in_flight() {
     let server = Server::start();
     server.fault("POST /connections delay=60000");

@@ -117,7 +117,10 @@ pub async fn run(context: &Context<'_>, args: &ApplyArgs) -> u8 {
             return exit::OK;
         }
         Approval::Impossible(error) => {
-            return refuse("apply", context, &planned.plan, &[error], &sources);
+            // A screen has shown the rest by now.
+            let before = if out.is_machine { std::mem::take(&mut found) } else { Diagnostics::new() };
+            let all: Diagnostics = before.into_iter().chain([error]).collect();
+            return refuse("apply", context, &planned.plan, &all, &sources);
         }
     }
     match execute(context, &gathered, &session, &references, &planned, &lines).await {
@@ -405,6 +408,14 @@ pub(super) fn finish(
 ) -> u8 {
     let out = context.out;
     let code = exit::of_outcome(outcome);
+    // The screen says it in its summary; programs look for a code.
+    if let Some(signal) = outcome.signal {
+        let name = if signal == 2 { "SIGINT" } else { "SIGTERM" };
+        let done = outcome.endings.iter().filter(|(_, _, ending)| ending.is_done()).count();
+        let summary = format!("interrupted by {name} after {done} of {} operations", outcome.endings.len());
+        let again = format!("run `patchbay {command}` again: it does only what is left");
+        found.push(Diagnostic::error(codes::INTERRUPTED, summary).help(again));
+    }
     context.reports.hold(|| {
         let frame = Frame { requests: outcome.requests, elapsed: outcome.elapsed, ..session.frame() };
         let document = view::json::apply_document(outcome, plan, &found, sources);

@@ -510,7 +510,10 @@ fn ambiguous(connection: &Connection, name: &str, ids: &[String]) -> Diagnostic 
     let listed: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
     Diagnostic::error(codes::AMBIGUOUS, format!("{} live objects have the name `{name}`: {}", ids.len(), listed.join(", ")))
         .label(connection.source, "which of them is this connection?")
-        .help("rename or delete all but one of them in the vendor's console; patchbay will not guess")
+        .help(format!(
+            "patchbay will not guess. Say which one it is: patchbay import {} ID\nor rename or delete the others in the vendor's console",
+            connection.address
+        ))
         .about(&connection.address)
 }
 
@@ -534,6 +537,10 @@ fn cut_short(connection: &Connection, list: &LiveList) -> Diagnostic {
     Diagnostic::error(codes::LIST_CUT, text)
         .label(connection.source, "not in the part that came; it may exist all the same")
         .note("nothing is created or deleted on a partial list")
-        .help(format!("raise `list_limit` of [targets.{}], if the API allows more", connection.address.target()))
+        .help(format!(
+            "ask again later; raise `list_limit` of [targets.{}] if the API has only a limit;\nor, if the object is there, name it: patchbay import {} ID",
+            connection.address.target(),
+            connection.address
+        ))
         .about(&connection.address)
 }
