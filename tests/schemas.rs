@@ -84,6 +84,7 @@ fn a_project_s_life_in_documents() {
     let schemas = Schemas::load();
     let server = Server::start();
     let project = story::fresh(&server);
+    project.write("openapi.json", r#"{"openapi":"3.0.0","paths":{"/t":{"get":{},"post":{"requestBody":{"content":{"application/json":{"schema":{"properties":{"name":{"type":"string"}}}}}}}},"/t/{id}":{"delete":{}},"/x/{y}/t":{"get":{}},"/x/{y}/t/{id}":{"get":{}}}}"#);
     for (schema, args) in [
         ("validate", &["validate"][..]),
         ("validate", &["validate", "--offline"]),
@@ -116,6 +117,7 @@ fn a_project_s_life_in_documents() {
         ("completions", &["completions", "bash"]),
         ("man", &["man", "pages"]),
         ("init", &["init", "another"]),
+        ("platform-new", &["platform", "new", "acme", "--openapi", "openapi.json"]),
     ] {
         schemas.run(&project, schema, args);
     }

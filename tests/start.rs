@@ -268,3 +268,28 @@ fn formats_of_the_graph_are_refused_elsewhere() {
         assert_eq!(project.run(&["validate", "--offline", "--format", format]).code, 64, "{format}");
     }
 }
+
+#[test]
+fn a_definition_is_drafted_from_an_openapi_document() {
+    let project = Project::empty();
+    project.write(
+        "api.yaml",
+        "openapi: 3.0.3\ninfo: { title: Acme, version: '1' }\npaths:\n  /models:\n    get:\n      responses: { '200': { content: { application/json: { schema: { type: object, properties: { models: { type: array, items: { type: object, properties: { id: { type: string }, name: { type: string } } } } } } } } } }\n    post:\n      requestBody: { content: { application/json: { schema: { type: object, required: [name], properties: { name: { type: string }, api_key: { type: string } } } } } }\n      responses: {}\n  /models/{id}:\n    delete: {}\n",
+    );
+    let ran = project.run(&["platform", "new", "acme", "--openapi", "api.yaml", "--write", "acme.yaml"]);
+    assert!(ran.code == 0 && ran.stderr.contains("Drafted 1 kind in acme.yaml"), "{ran}");
+    let ran = project.run(&["platform", "check", "acme.yaml"]);
+    assert_eq!(ran.code, 0, "a draft can be checked at once: {ran}");
+    // Nothing is overwritten.
+    assert_eq!(project.run(&["platform", "new", "acme", "--openapi", "api.yaml", "--write", "acme.yaml"]).code, 1);
+    let (document, code) = project.json(&["platform", "new", "acme", "--openapi", "api.yaml"]);
+    assert_eq!((code, &document["kinds"]), (0, &json!(1)));
+    for (args, why) in [
+        (&["platform", "new", "acme", "--openapi", "nope.yaml"][..], "cannot read"),
+        (&["platform", "new", "a b", "--openapi", "api.yaml"], "not a usable platform name"),
+        (&["platform", "new", "acme", "--openapi", "acme.yaml"], "no OpenAPI 3 document"),
+    ] {
+        let ran = project.run(args);
+        assert!(ran.code == 1 && ran.flat().contains(why), "{args:?}: {ran}");
+    }
+}

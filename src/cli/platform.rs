@@ -1,14 +1,19 @@
-//! `patchbay platform check`: is a platform definition right, as far as it can be told without its API?
+//! `patchbay platform check`: is a platform definition right, as far as it can be told without its API? `platform new`: a
+//! first draft of one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::{Context, exit};
+use crate::address::check_name;
+use crate::config::yaml;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes, has_errors};
 use crate::io::files;
 use crate::plan::rehearsal::rehearse;
+use crate::platform::draft::draft;
 use crate::platform::{builtin, parse};
 use crate::source::Sources;
 use crate::view;
@@ -34,11 +39,99 @@ pub enum PlatformCommand {
         #[arg(value_name = "FILE|NAME", required = true)]
         which: Vec<String>,
     },
+    /// Draft a definition from an OpenAPI 3 document; what it does not say stays a TODO
+    #[command(
+        after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models --write platforms/acme.yaml"
+    )]
+    New(NewArgs),
+}
+
+/// `platform new`
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The platform's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The document, JSON or YAML
+    #[arg(long, value_name = "FILE", required = true)]
+    pub openapi: PathBuf,
+    /// Only paths that begin so
+    #[arg(long = "path", value_name = "PREFIX")]
+    pub only_path: Option<String>,
+    /// Write it to this file, which must not be there
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(context: &Context<'_>, args: &PlatformArgs) -> u8 {
-    let PlatformCommand::Check { which } = &args.command;
+    match &args.command {
+        PlatformCommand::Check { which } => check(context, which),
+        PlatformCommand::New(new) => draft_new(context, new),
+    }
+}
+
+/// `new`: what an OpenAPI document says, as a definition that asks for the rest.
+fn draft_new(context: &Context<'_>, args: &NewArgs) -> u8 {
+    let out = context.out;
+    let mut sources = Sources::default();
+    let failed = |error: Diagnostic, sources: &Sources| context.fail(&[error], sources);
+    if let Err(why) = check_name(&args.name) {
+        return failed(
+            Diagnostic::error(codes::BAD_NAME, format!("`{}` is not a usable platform name: {why}", args.name)),
+            &sources,
+        );
+    }
+    let path = context.path(&args.openapi);
+    let text: Arc<str> = match files::read_text(&path) {
+        Ok(text) => text.into(),
+        Err(error) => return failed(Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}")), &sources),
+    };
+    // JSON is YAML, so one reader takes both.
+    let file = sources.add(args.openapi.display().to_string(), Arc::clone(&text));
+    let document = match yaml::parse(file, &text) {
+        Ok(root) => root.map(|root| root.to_json()).unwrap_or_default(),
+        Err(error) => return failed(error, &sources),
+    };
+    let draft = match draft(&document, &args.name, args.only_path.as_deref()) {
+        Ok(draft) => draft,
+        Err(why) => {
+            let help = "an OpenAPI 3 document in JSON or YAML is wanted; --path narrows it to paths that begin so";
+            return failed(Diagnostic::error(codes::BAD_DEFINITION, why).help(help), &sources);
+        }
+    };
+    if let Some(write) = &args.write
+        && let Err(error) = files::create_new(&context.path(write), &draft.text)
+    {
+        let help = "nothing is overwritten; name another file, or leave --write out";
+        return failed(Diagnostic::error(codes::UNREADABLE, format!("cannot write {error}")).help(help), &sources);
+    }
+    if out.is_machine {
+        let left_out: Vec<_> = draft.left_out.iter().map(|(path, why)| json!({ "path": path, "why": why })).collect();
+        let content = json!({ "text": draft.text, "kinds": draft.kinds, "todos": draft.todos, "left_out": left_out });
+        out.json(&view::json::document(&content, &[], &sources));
+        return exit::OK;
+    }
+    if args.write.is_none() {
+        out.text(&draft.text);
+    }
+    for (path, why) in &draft.left_out {
+        out.note(&format!("left out: {path}: {why}"));
+    }
+    let place = args.write.as_ref().map(|write| format!(" in {}", write.display())).unwrap_or_default();
+    out.note(&format!(
+        "Drafted {}{place}; {} to decide (TODO).",
+        view::count(draft.kinds, "kind"),
+        view::count(draft.todos, "question")
+    ));
+    if let Some(write) = &args.write {
+        out.note(&format!("Next: answer them from the vendor's pages, then: patchbay platform check {}", write.display()));
+    }
+    exit::OK
+}
+
+/// `check`
+fn check(context: &Context<'_>, which: &[String]) -> u8 {
     let out = context.out;
     let mut sources = Sources::default();
     let mut found = Diagnostics::new();

@@ -30,6 +30,7 @@ outputs! {
     "man"
     "plan"
     "platform-check"
+    "platform-new"
     "sandbox"
     "show"
     "state"

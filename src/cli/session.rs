@@ -253,7 +253,7 @@ pub async fn reach(
         }
         Some((name, scheme)) => headers.extend(credentials(name, scheme, &target.auth, redactor)),
         // The sandbox takes anything.
-        None if sandbox.is_some() => {
+        None if sandbox.is_some() && schemes.iter().all(|(_, scheme)| !scheme.header.is_empty()) => {
             headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
         }
         None => {}

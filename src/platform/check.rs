@@ -131,6 +131,16 @@ fn check_words(definition: &Definition, wrong: Wrong<'_>) {
 }
 
 fn check_auth(scheme: &AuthScheme, at: &str, wrong: Wrong<'_>) {
+    if scheme.header.is_empty() {
+        if scheme.login.is_some() || scheme.basic.is_some() || !scheme.prefix.is_empty() || !scheme.also.is_empty() {
+            wrong(
+                &format!("{at}.header"),
+                "a way with a credential needs the header that carries it".into(),
+                "header: Authorization",
+            );
+        }
+        return;
+    }
     check_header_name(&scheme.header, &format!("{at}.header"), wrong);
     check_header_value(&scheme.prefix, &format!("{at}.prefix"), wrong);
     for header in scheme.also.keys() {

@@ -5,6 +5,7 @@
 pub mod builtin;
 mod check;
 pub mod compare;
+pub mod draft;
 pub mod exchange;
 pub mod export;
 pub mod mask;

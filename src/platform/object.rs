@@ -223,7 +223,9 @@ impl<'d> Lister<'d> {
         let items = match json_at(json, &list.items) {
             Some(serde_json::Value::Array(items)) => items,
             // An empty list is null to some servers; the total says that it is one.
-            Some(serde_json::Value::Null) | None if total == Some(0) => &nothing,
+            Some(serde_json::Value::Null) | None if total == Some(0) || (list.items_may_be_absent && json.is_object()) => {
+                &nothing
+            }
             _ => return Err(unexpected(&format!("the list has no array at `{}`", list.items))),
         };
         let mut fresh = 0;

@@ -149,7 +149,12 @@ fn what_cannot_work_is_an_error() {
             " | say what tells a failure under status 200: `message_has`, `code`, or `failed_when`",
         ),
         ("header: X-Api-Key", "header: X Api Key", "6 \"X Api Key\" is not the name of an HTTP header", HEADER),
-        ("header: X-Api-Key", "header: ''", "6 \"\" is not the name of an HTTP header", HEADER),
+        (
+            "header: X-Api-Key",
+            "header: ''",
+            "6 a way with a credential needs the header that carries it",
+            " | header: Authorization",
+        ),
         ("X-Tenant: \"our", "\"X:Tenant\": \"our", "9 \"X:Tenant\" is not the name of an HTTP header", HEADER),
         ("our tenant", "our\\ntenant", "9 \"our\\ntenant\" has characters that no HTTP header can carry", ""),
         ("Bearer ", "B\\u00e9arer ", "7 \"Béarer \" has characters that no HTTP header can carry", ""),

@@ -60,7 +60,8 @@ pub struct BaseUrl {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthScheme {
-    /// The header that carries the credential.
+    /// The header that carries the credential. Without one nothing is sent, and a target gives no `auth` for this way.
+    #[serde(default)]
     pub header: String,
     /// What stands before the credential in that header, such as `Bearer `.
     #[serde(default)]
@@ -91,6 +92,7 @@ impl AuthScheme {
         let mut keys: Vec<&str> = match (&self.login, &self.basic) {
             (Some(login), _) => login.fields.keys().map(String::as_str).collect(),
             (None, Some(basic)) => vec![&basic.user, &basic.password],
+            (None, None) if self.header.is_empty() => Vec::new(),
             (None, None) => vec![name],
         };
         keys.extend(self.also.values().map(String::as_str));
@@ -236,6 +238,9 @@ pub struct List {
     /// Where the items stand in the answer; empty for an answer that is the list.
     #[serde(default)]
     pub items: String,
+    /// May an answer without `items`, or with null there, be a list of nothing?
+    #[serde(default)]
+    pub items_may_be_absent: bool,
     /// Where the total number stands: the certificate that a list is complete.
     pub total: Option<String>,
     /// How to get more than one page.
