@@ -1,6 +1,6 @@
 //! One wanted connection against one live object and one record: unit by unit, a verdict each.
 
-use super::model::{Cause, FieldChange, Side, Unproved, Verdict};
+use super::model::{Cause, FieldChange, Outside, Side, Unproved, Verdict};
 use super::unit::{Content, Unit, emptied, guard, item_keys, units};
 use super::verdict::{self, Evidence, Recorded, Shown, Stamp};
 use crate::config::desired::Connection;
@@ -223,7 +223,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
             };
             let shown = match (s.live, shown_text) {
                 (Live::Trusted, _) => Shown::NotRead,
-                (_, Some(text)) if unit.field.reads_as != ReadsAs::Nothing => Shown::Text(text),
+                (_, Some(text)) if !matches!(unit.field.reads_as, ReadsAs::Nothing | ReadsAs::Presence) => Shown::Text(text),
                 _ => Shown::Nothing,
             };
             // A value that is only secret because of where it comes from has its field's own equality.
@@ -237,6 +237,13 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 if unchanged {
                     return change(Side::Absent, Side::Absent, (Verdict::Unchanged, Cause::Unknown));
                 }
+            }
+            // Whether there is one is all that is told. That there is none is news; that there is one proves nothing.
+            let is_told = unit.field.reads_as == ReadsAs::Presence && !matches!(s.live, Live::Trusted);
+            let is_missing = live.is_none_or(|live| matches!(live, Value::Null | Value::Bool(false)));
+            if is_told && is_missing && (live.is_some() || s.kind.read_back == ReadBack::Full) {
+                let judged = (Verdict::ChangedOutside(Outside::ValueDiffers), Cause::Drift);
+                return change(Side::Secret(record.map(|r| r.fp.clone())), Side::Secret(Some(fingerprint)), judged);
             }
             let mask = shown_text.map(|text| s.fingerprinter.mask(address, &path, text));
             let mut judged = verdict::secret(&Evidence {

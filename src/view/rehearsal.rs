@@ -86,6 +86,8 @@ fn evidence_words(evidence: Evidence) -> &'static str {
         Evidence::MaskAndStamp => "an unmoved stamp proves it, another mask disproves it",
         Evidence::Mask => "another mask disproves it, nothing proves it",
         Evidence::Stamp => "an unmoved stamp proves it, nothing disproves it",
+        Evidence::PresenceAndStamp => "an unmoved stamp proves it, its absence disproves it",
+        Evidence::Presence => "its absence disproves it, nothing proves it",
         Evidence::Nothing => "nothing tells: it can never be verified",
         Evidence::Value => "the API returns it, so it is compared",
     }
@@ -150,6 +152,8 @@ pub fn document(all: &[Checked], found: &[Diagnostic], sources: &Sources) -> Jso
                         Evidence::MaskAndStamp => "mask-and-stamp",
                         Evidence::Mask => "mask",
                         Evidence::Stamp => "stamp",
+                        Evidence::PresenceAndStamp => "presence-and-stamp",
+                        Evidence::Presence => "presence",
                         Evidence::Nothing => "nothing",
                         Evidence::Value => "value",
                     },

@@ -60,6 +60,10 @@ pub enum Evidence {
     Mask,
     /// A stamp that proves.
     Stamp,
+    /// Whether there is one, and a stamp that proves.
+    PresenceAndStamp,
+    /// Whether there is one.
+    Presence,
     /// Nothing.
     Nothing,
     /// The value itself, which the API returns.
@@ -419,6 +423,8 @@ fn secrets(kind: &Kind, collection: &Collection, report: &mut Report) {
             (ReadsAs::Value, _) => Evidence::Value,
             (ReadsAs::Nothing, false) => Evidence::Nothing,
             (ReadsAs::Nothing, true) => Evidence::Stamp,
+            (ReadsAs::Presence, false) => Evidence::Presence,
+            (ReadsAs::Presence, true) => Evidence::PresenceAndStamp,
             (ReadsAs::Mask, false) => Evidence::Mask,
             (ReadsAs::Mask, true) => Evidence::MaskAndStamp,
         };

@@ -196,6 +196,7 @@ fn show(fields: &IndexMap<String, Field>, at: &FieldPath, stored: &Value, answer
 
 fn as_read(field: &Field, key: Option<&str>, value: &Value) -> Value {
     match value {
+        Value::String(_) if field.reads_as == ReadsAs::Presence => Value::Bool(true),
         Value::String(text) if field.reads_as == ReadsAs::Mask && is_secret(field, key) => Value::String(mask(text)),
         Value::String(word) => match field.equals.get(word).and_then(|others| others.first()) {
             Some(other) => Value::String(other.clone()),

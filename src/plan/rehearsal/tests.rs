@@ -203,3 +203,11 @@ fn kinds_that_look_alike_are_worth_a_look() {
     assert!(other("{ sort: thing }", "{ name: { required: true }, mine: { required: true } }").is_empty());
     assert!(other("{ sort: other }", "{ name: { required: true }, more: {} }").is_empty());
 }
+
+#[test]
+fn an_api_may_tell_only_that_there_is_a_secret() {
+    let text = MINE.replace("secret: always, reads_as: nothing", "secret: always, reads_as: presence, read: set.apiKey");
+    let [report] = reports(&text).try_into().unwrap();
+    assert!(report.problems.iter().all(|problem| !problem.is_error), "{:#?}", report.problems);
+    assert!(report.secrets.contains(&("apiKey".to_owned(), Evidence::PresenceAndStamp)), "{:?}", report.secrets);
+}

@@ -105,6 +105,8 @@ pub enum ReadsAs {
     Mask,
     /// Nothing, ever.
     Nothing,
+    /// Whether there is one: `true`, or another value that says so; `false`, null or nothing if there is none.
+    Presence,
 }
 
 /// How two values are compared.
