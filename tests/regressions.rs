@@ -372,3 +372,90 @@ fn a_value_that_moves_into_the_environment_and_changes_is_our_change() {
     project.apply();
     project.assert_empty_plan();
 }
+
+#[test]
+fn an_object_that_is_made_again_is_one_record_and_is_destroyed() {
+    let server = Server::start();
+    let connections = "connections:\n  one:\n    target: t\n    kind: llm\n    spec: { name: one, aiType: OPENAI, endpoint: \"https://api.openai.example/v1\", secret: \"${{ env.K }}\", workspaceId: ws-1 }\n";
+    let project = Project::on("flashback", &server, "auth = { token = \"${{ env.T }}\" }", connections)
+        .with("T", "token-00000001")
+        .with("K", "sk-000000000000");
+    project.apply();
+    server.edit(|store: &mut Store| {
+        let id = store.find(Platform::Flashback, "ws-1/one").unwrap().to_owned();
+        store.remove(Platform::Flashback, &id).unwrap();
+    });
+    project.apply();
+    let records = project.json(&["state", "list"]).0;
+    assert_eq!(records["records"].as_array().map(Vec::len), Some(1), "{records:#}");
+    let ran = project.run(&["destroy", "--confirm", "t"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(server.edit(|store: &mut Store| store.count(Platform::Flashback)), 0, "{ran}");
+    assert_eq!(project.json(&["state", "list"]).0["records"], json!([]));
+}
+
+#[test]
+fn a_secret_that_is_declared_later_is_written() {
+    let server = Server::start();
+    let connection = |credential: &str| {
+        format!(
+            "connections:\n  one:\n    target: t\n    kind: llm\n    spec: {{ name: one, aiType: AWS, endpoint: \"https://api.aws.example/v1\", {credential}, workspaceId: ws-1 }}\n"
+        )
+    };
+    let project = Project::on("flashback", &server, "auth = { token = \"${{ env.T }}\" }", &connection("apiKeyUuid: stored-1"))
+        .with("T", "token-00000001")
+        .with("K", "sk-000000000000");
+    project.apply();
+    project.write("connections/all.yaml", &connection("secret: \"${{ env.K }}\""));
+    let (document, code) = project.json(&["plan", "--detailed-exitcode"]);
+    assert_eq!(code, 2, "{document:#}");
+    assert_eq!(document["resource_changes"][0]["patchbay"]["causes"], json!([{ "path": "secret", "cause": "config" }]));
+    project.apply();
+    project.assert_empty_plan();
+}
+
+#[test]
+fn a_file_that_cannot_be_found_any_more_removes_nothing() {
+    let server = Server::start();
+    let project = project(&server, &openai("one", "One"));
+    project.apply();
+    let from = project.path().join("connections/all.yaml");
+    std::fs::rename(&from, from.with_extension("yml")).unwrap();
+    let ran = project.run(&["plan"]);
+    assert!(ran.stderr.contains("`connections/all.yml` is not read"), "{ran}");
+    std::os::unix::fs::symlink("../nowhere.yaml", project.path().join("connections/all.yaml")).unwrap();
+    let ran = project.run(&["plan"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("cannot read `connections/all.yaml`: no such file"), "{ran}");
+}
+
+#[test]
+fn a_literal_credential_that_is_echoed_is_not_shown() {
+    let server = Server::start();
+    let connections = "connections:\n  one: { target: t, kind: provider, spec: { name: one, apiKey: \"${{ env.K }}\" } }\n";
+    server.fault("GET * status=401 body={\"error\":\"invalid_key_literal-0001\"}");
+    let project =
+        Project::on("gateway", &server, "auth = { token = \"literal-0001\" }", connections).with("K", "sk-regression-0000");
+    for args in [&["plan"][..], &["plan", "--json"]] {
+        let ran = project.run(args);
+        assert_eq!(ran.code, 1, "{ran}");
+        assert!(ran.stdout.contains("invalid_key") || ran.stderr.contains("invalid_key"), "{ran}");
+        assert!(!ran.stdout.contains("literal-0001") && !ran.stderr.contains("literal-0001"), "{ran}");
+    }
+}
+
+#[test]
+fn a_page_of_a_run_that_failed_says_what_is_wrong() {
+    let server = Server::start();
+    let project = project(&server, &openai("one", "One").replace("env.K", "env.MISSING"));
+    assert_eq!(project.run(&["plan", "--report", "html=page.html"]).code, 1);
+    let page = project.read("page.html");
+    assert!(page.contains("PB0201") && page.contains("\"complete\":false"), "{page}");
+    let server = Server::start();
+    server.fault("POST * status=400 body={\"message\":\"no_such_plan\"}");
+    let project = self::project(&server, &openai("one", "One"));
+    let ran = project.run(&["apply", "--yes", "--report", "html=page.html"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    let page = project.read("page.html");
+    assert!(page.contains("no_such_plan") && page.contains("\"outcome\":\"1 failed\""), "{page}");
+}

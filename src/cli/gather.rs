@@ -179,6 +179,21 @@ fn search(base: &Path, patterns: &[String], given: bool, found: &mut Diagnostics
         Ok(more) => paths.extend(more),
         Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))),
     }
+    if !given {
+        // A file under the other ending is rarely meant to be left out, and what it declares looks removed.
+        let others = globs.iter().filter_map(|glob| glob.strip_suffix(".yaml").map(|stem| format!("{stem}.yml")));
+        let others = files::glob(base, &others.collect::<Vec<_>>()).unwrap_or_default();
+        for path in others.into_iter().filter(|path| !paths.contains(path)) {
+            let pattern = globs.join("\", \"");
+            found.push(
+                Diagnostic::warning(codes::NOT_FOUND, format!("`{}` is not read", path.display()))
+                    .note(format!("connection files are: {}", globs.join(", ")))
+                    .help(format!(
+                        "rename it to end in .yaml, or say connections = [\"{pattern}\", \"**/*.yml\"] under [project]"
+                    )),
+            );
+        }
+    }
     if paths.is_empty() {
         found.push(
             Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
@@ -244,6 +259,13 @@ pub fn own_platforms(context: &Context<'_>) -> crate::platform::schema::Definiti
     let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return BTreeMap::new() };
     let Ok(root) = toml::parse(file, &text) else { return BTreeMap::new() };
     let mut own = BTreeMap::new();
+    // Of the many that are built in, those that the project uses.
+    for entry in root.get("targets").map(Node::entries).unwrap_or_default() {
+        let name = entry.value.get("platform").and_then(Node::as_str).unwrap_or_default();
+        if let Some(Ok(definition)) = builtin::load(name, &mut sources) {
+            own.insert(name.to_owned(), definition);
+        }
+    }
     for entry in root.get("platforms").map(Node::entries).unwrap_or_default() {
         let Some(path) = entry.value.get("definition").and_then(Node::as_str) else { continue };
         match own_definition(&dir, path, entry.key_span, &mut sources) {
@@ -388,7 +410,7 @@ fn own_definition(dir: &Path, path: &str, span: Span, sources: &mut Sources) -> 
 }
 
 fn unknown_platform(name: &str, span: Span, own: &BTreeMap<String, (String, Span)>) -> Diagnostic {
-    let known: Vec<&str> = builtin::ALL.iter().map(|(n, _)| *n).chain(own.keys().map(String::as_str)).collect();
+    let known: Vec<&str> = builtin::every().map(|(n, _)| n).chain(own.keys().map(String::as_str)).collect();
     Diagnostic::error(codes::UNKNOWN_KIND, format!("there is no platform `{name}`"))
         .label(span, "neither built in nor declared under [platforms]")
         .help_opt(suggest::help(name, &known))

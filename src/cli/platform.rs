@@ -148,12 +148,12 @@ fn check(context: &Context<'_>, which: &[String]) -> u8 {
 fn one(context: &Context<'_>, name: &str, sources: &mut Sources, found: &mut Diagnostics) -> Checked {
     let nothing = Checked { name: name.to_owned(), platform: None, kinds: Vec::new() };
     let path = context.path(Path::new(name));
-    let text: Arc<str> = match builtin::ALL.iter().find(|(known, _)| *known == name).filter(|_| !files::is_file(&path)) {
-        Some((_, text)) => (*text).into(),
+    let text: Arc<str> = match builtin::every().find(|(known, _)| *known == name).filter(|_| !files::is_file(&path)) {
+        Some((_, text)) => text.into(),
         None => match files::read_text(&path) {
             Ok(text) => text.into(),
             Err(error) => {
-                let known: Vec<&str> = builtin::ALL.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = builtin::every().map(|(name, _)| name).collect();
                 found.push(
                     Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}"))
                         .help(format!("name a file, or one of the built-in definitions: {}", known.join(", "))),

@@ -198,7 +198,9 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
         let is_secret = |key: &str| !["username", "user", "email"].contains(&key);
         let credentials = entry.value.get("auth").map(Node::entries).unwrap_or_default();
         for credential in credentials.iter().filter(|c| is_secret(&c.key)) {
-            if credential.value.as_str().is_some_and(|text| !super::template::has_template(text)) {
+            if let Some(text) = credential.value.as_str().filter(|text| !super::template::has_template(text)) {
+                // An API may echo it.
+                scope.redactor.learn(&Secret::new(text));
                 literal_credentials.push((format!("{}.auth.{}", entry.key, credential.key), credential.value.extent()));
             }
         }

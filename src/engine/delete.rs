@@ -7,7 +7,7 @@ use super::event::Ending;
 use super::explain::{Purpose, explain};
 use super::lane::Lane;
 use super::reader::ReadLane;
-use super::write::{Early, LAG, deadline, failed, next_op};
+use super::write::{Early, LAG, deadline, failed, next_op, recorded};
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
@@ -26,7 +26,7 @@ pub(super) async fn run(run: &Run<'_>, change: &Change) -> Early<Ending> {
             format!("`{}` has no rules to be deleted by", change.address),
         )))
     };
-    let record = world.state.record(&change.address).ok_or_else(bug)?;
+    let record = recorded(run, change).ok_or_else(bug)?;
     let lane = run.lanes.get(target).ok_or_else(bug)?;
     let settings = world.project.targets.get(target).ok_or_else(bug)?;
     let kind = lane.definition.kinds.get(&record.kind).ok_or_else(bug)?;

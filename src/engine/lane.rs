@@ -254,7 +254,9 @@ impl Lane {
                     let retry = may_retry(login.is_some() || request.idempotent, &error);
                     // A success that cannot be read may be one all the same.
                     let unreadable = matches!(error.class, Failure::NotJson(_) | Failure::Unexpected(_));
-                    may_have_happened |= login.is_none() && request.method != Method::Get && (unreadable || error.status >= 500);
+                    // A rule of the definition may know a 5xx for a refusal.
+                    let failed = error.class == Failure::Api(ErrorClass::Transient) && error.status >= 500;
+                    may_have_happened |= login.is_none() && request.method != Method::Get && (unreadable || failed);
                     (CallFailure::Api(error), retry.then_some(pause), login)
                 }
                 Err(Attempt { cause: CallFailure::Send(error), login, .. }) => {

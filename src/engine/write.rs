@@ -69,7 +69,7 @@ pub fn abandoned(change: &Change) -> Diagnostic {
 }
 
 async fn forget(run: &Run<'_>, change: &Change) -> Ending {
-    let Some(record) = run.world.state.record(&change.address) else {
+    let Some(record) = recorded(run, change) else {
         return Ending::Done { id: None, warnings: Vec::new() };
     };
     let gone = tombstone(run, record, "forget");
@@ -77,6 +77,12 @@ async fn forget(run: &Run<'_>, change: &Change) -> Ending {
         Ok(()) => Ending::Done { id: None, warnings: Vec::new() },
         Err(error) => Ending::Failed(error.diagnostic()),
     }
+}
+
+/// The record that a change without a declaration speaks of: of several objects of one address, this very one.
+pub(super) fn recorded<'r>(run: &Run<'r>, change: &Change) -> Option<&'r Record> {
+    let siblings = run.world.state.siblings(&change.address);
+    siblings.into_iter().find(|record| change.id.as_ref().is_none_or(|id| *id == record.id))
 }
 
 /// Seconds since 1970 after which a request that is sent now is certainly over.
@@ -548,6 +554,10 @@ impl<'s, 'r> Step<'s, 'r> {
         }];
         if let (Some(_), Some(prior)) = (&self.change.moved_from, self.prior()) {
             entries.push(tombstone(self.run, prior, "moved"));
+        } else if self.change.action == Action::Create {
+            // A create was planned because the recorded object is gone; its record must not stand beside the new one.
+            let gone = world.state.siblings(self.address()).into_iter().filter(|record| record.id != id);
+            entries.extend(gone.map(|record| tombstone(self.run, record, "gone")));
         }
         if let Some(intent) = announced {
             entries.push(Entry::Void { op: intent.op.clone(), why: "settled: the object was found by its name".to_owned() });

@@ -100,7 +100,8 @@ pub fn glob(dir: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, FileError> 
                 if !name.starts_with('.') && name != "target" && name != "node_modules" {
                     open.push(path);
                 }
-            } else if set.is_match(&path) && (kind.is_file() || dir.join(&path).is_file()) {
+            } else if set.is_match(&path) && (kind.is_file() || (kind.is_symlink() && !dir.join(&path).is_dir())) {
+                // Also a link to nothing: whoever reads it gets an error, and no plan takes what it declared for removed.
                 found.push(path);
             }
         }

@@ -45,6 +45,13 @@ pub struct Subject<'s> {
     pub rewrite_secrets: bool,
 }
 
+impl Subject<'_> {
+    /// Is the object recorded, and nothing of this place? An adopted object is recorded with all that was declared of it.
+    fn was_without(&self, path: &str) -> bool {
+        self.record.is_some_and(|r| !r.fields.contains_key(path) && !r.secrets.contains_key(path))
+    }
+}
+
 /// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -265,6 +272,10 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
             if record.is_none() && was_plain && matches!(judged.0, Verdict::ChangedOutside(_)) {
                 judged = (Verdict::ChangedHere, Cause::Config);
             }
+            // We know the object, and it had no such secret then: it was declared since, and the API has nothing of it to show.
+            if s.was_without(&path) && !matches!(shown, Shown::Text(_)) {
+                judged = (Verdict::ChangedHere, Cause::Config);
+            }
             if s.rewrite_secrets && matches!(judged.0, Verdict::CannotVerify(_)) {
                 judged = (Verdict::ChangedHere, Cause::Unknown);
             }
@@ -307,6 +318,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                     let nothing = digest(&path, &compare::normal(unit.field, &Value::Null));
                     change(Side::Absent, after, verdict::readable(is_same(unit, None), &wanted, &nothing, record))
                 }
+                _ if s.was_without(&path) => change(Side::Unread, after, (Verdict::Changed, Cause::Config)),
                 _ => change(Side::Unread, after, verdict::unread(&wanted, record, stamp)),
             }
         }

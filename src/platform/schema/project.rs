@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{Definitions, all};
+use crate::platform::builtin;
 use crate::platform::model::Definition;
 
 /// The schema of `patchbay.toml`; targets are described by the definitions of their platforms.
 #[must_use]
 pub fn project(own: &Definitions) -> Value {
-    let definitions = all(own);
+    let definitions = all(builtin::every(), own);
     let platforms: Vec<Value> =
         definitions.iter().map(|(name, definition)| json!({ "const": name, "description": definition.title })).collect();
     let rules: Vec<Value> = definitions

@@ -11,9 +11,10 @@ use serde_json::Value as Json;
 use crate::diagnostic::Diagnostic;
 use crate::plan::model::{Action, Cause, Change, FieldChange, Plan, Side};
 use crate::source::Sources;
-use crate::view::digest::{Digest, Level};
+use crate::view::digest::{Digest, Finding, Level};
 use crate::view::pages::Pages;
 use crate::view::plan::{Head, note_of, sign_of, words as words_of};
+use crate::view::report::Around;
 use crate::view::style::Style;
 use crate::view::text::{PENDING, clean, duration, is_unsafe, many_lines, one_line, width};
 
@@ -24,10 +25,18 @@ const SCRIPT: &str = include_str!("html/page.js");
 /// Longer values are shown on lines of their own.
 const SHORT: usize = 60;
 
-/// The whole page; of a run without a plan, a page that says so.
+/// The whole page. A run that failed before there was a plan has a page of what was wrong; after an apply the page says
+/// how it ended, and why.
 #[must_use]
-pub fn render(digest: &Digest) -> String {
-    let data = digest.page.as_ref().map(ToString::to_string).unwrap_or_else(|| "null".to_owned());
+pub fn render(digest: &Digest, around: &Around) -> String {
+    let mut page = digest.page.clone().unwrap_or_else(|| without_a_plan(digest, around));
+    page["diagnostics"] = serde_json::to_value(problems(digest)).unwrap_or_default();
+    if !digest.is_ahead && digest.page.is_some() {
+        page["outcome"] = clean(&digest.verdict).into();
+        page["requests"] = digest.requests.into();
+        page["elapsed"] = duration(digest.elapsed).into();
+    }
+    let data = page.to_string();
     // Separators of lines and paragraphs are legal in JSON; they are escaped with the control characters.
     let escape = |c: char| match c {
         '<' | '>' | '&' => format!("\\u{:04x}", u32::from(c)),
@@ -158,25 +167,46 @@ pub fn data(plan: &Plan, found: &[Diagnostic], sources: &Sources, head: &Head, p
             .map(|t| Target { name: &t.name, platform: &t.platform, base_url: clean(&t.base_url) })
             .collect(),
         changes: plan.changes.iter().map(|change| Step::of(change, &mut pages)).collect(),
-        diagnostics: digest
-            .findings
-            .iter()
-            .map(|finding| Problem {
-                severity: if finding.level == Level::Error { "error" } else { "warning" },
-                code: finding.code.clone(),
-                title: finding.title.clone(),
-                summary: finding.message.lines().next().unwrap_or_default().to_owned(),
-                detail: finding.message.lines().skip(1).collect::<Vec<_>>().join("\n"),
-                help: Some(finding.help.clone()).filter(|help| !help.is_empty()),
-                url: finding.url.clone(),
-                address: finding.address.clone(),
-                file: finding.spot.as_ref().map(|spot| spot.file.clone()),
-                line: finding.spot.as_ref().map(|spot| spot.line),
-            })
-            .collect(),
+        diagnostics: problems(digest),
         summary: digest.counts.iter().copied().collect(),
     };
     serde_json::to_value(&data).unwrap_or_default()
+}
+
+fn without_a_plan(digest: &Digest, around: &Around) -> Json {
+    let data = Data {
+        format_version: "1.0",
+        command: digest.command,
+        patchbay_version: env!("CARGO_PKG_VERSION"),
+        generated_at: &around.at,
+        project: Some(around.project.as_str()).filter(|name| !name.is_empty()),
+        state: String::new(),
+        requests: digest.requests,
+        elapsed: duration(digest.elapsed),
+        notes: Vec::new(),
+        complete: false,
+        targets: Vec::new(),
+        changes: Vec::new(),
+        diagnostics: Vec::new(),
+        summary: ["blocked", "orphan", "unchanged", "unverifiable"].into_iter().map(|word| (word, 0)).collect(),
+    };
+    serde_json::to_value(&data).unwrap_or_default()
+}
+
+fn problems(digest: &Digest) -> Vec<Problem> {
+    let problem = |finding: &Finding| Problem {
+        severity: if finding.level == Level::Error { "error" } else { "warning" },
+        code: finding.code.clone(),
+        title: finding.title.clone(),
+        summary: finding.message.lines().next().unwrap_or_default().to_owned(),
+        detail: finding.message.lines().skip(1).collect::<Vec<_>>().join("\n"),
+        help: Some(finding.help.clone()).filter(|help| !help.is_empty()),
+        url: finding.url.clone(),
+        address: finding.address.clone(),
+        file: finding.spot.as_ref().map(|spot| spot.file.clone()),
+        line: finding.spot.as_ref().map(|spot| spot.line),
+    };
+    digest.findings.iter().map(problem).collect()
 }
 
 impl Step {

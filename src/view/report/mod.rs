@@ -172,7 +172,7 @@ pub fn render(format: Format, digest: &Digest, around: &Around) -> String {
         Format::Sarif => sarif::render(digest, around),
         Format::Junit => junit::render(digest, around),
         Format::Prom => prom::render(digest, around),
-        Format::Html => html::render(digest),
+        Format::Html => html::render(digest, around),
     }
 }
 

@@ -345,6 +345,7 @@ function verdict() {
     blocked && toned("blocked", "blocked"), orphan && toned("orphan", orphan === 1 ? "orphan" : "orphans"),
     unverifiable && `${number(unverifiable)} cannot be verified`, sure && `${number(sure)} unchanged`,
   ].filter(Boolean);
+  if (plan.outcome) return [[`${plan.command} ended: ${plan.outcome}.`], ["planned: ", comma(todo)]];
   if (!plan.complete) return [["This plan is not complete."], [...todo, ...rest]];
   if (todo.length) return [["Plan: ", comma(todo), "."], rest];
   return [[blocked || orphan ? "Plan: nothing to apply." : "No changes."], rest];
