@@ -459,3 +459,50 @@ fn a_page_of_a_run_that_failed_says_what_is_wrong() {
     let page = project.read("page.html");
     assert!(page.contains("no_such_plan") && page.contains("\"outcome\":\"1 failed\""), "{page}");
 }
+
+#[test]
+fn nobody_waits_longer_than_the_patience_for_what_another_request_was_told() {
+    let server = Server::start();
+    let many: String = (0..6).map(|n| openai(&format!("k{n}"), &format!("N{n}"))).collect();
+    let project = project(&server, &many);
+    server.fault("POST * status=429 retry-after=900 times=1");
+    let ran = project.run(&["apply", "--yes", "--parallelism", "1"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.matches("asks to slow down (429)").count() >= 6, "{ran}");
+    assert_eq!(server.writes().len(), 1, "the others were not sent: {ran}");
+    project.apply();
+    project.assert_empty_plan();
+}
+
+#[test]
+fn a_create_that_meets_nothing_is_not_called_gone() {
+    let server = Server::start();
+    let project = project(&server, &openai("one", "One"));
+    server.fault("POST * status=404 body={\"message\":\"no_such_parent\"}");
+    let ran = project.run(&["apply", "--yes"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("something that it refers to is not there (404)") && !ran.stderr.contains("is gone"), "{ran}");
+}
+
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let server = Server::start();
+    let project = project(&server, &openai("one", "One"));
+    for args in ["plan", "plan --json", "validate --json", "plan --detailed-exitcode"] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let child = project.command(&args.split(' ').collect::<Vec<_>>()).stdout(full).output().unwrap();
+        assert_eq!(child.status.code(), Some(1), "{args}");
+        assert!(String::from_utf8_lossy(&child.stderr).contains("standard output could not be written to"), "{args}");
+    }
+}
+
+#[test]
+fn every_option_in_the_manual_says_what_it_does() {
+    let project = Project::empty();
+    assert_eq!(project.run(&["man", "pages"]).code, 0);
+    let page = project.read("pages/patchbay-plan.1");
+    let options = page.split("\n.TP\n").skip(1);
+    let without: Vec<&str> = options.filter(|option| option.lines().nth(1).is_none_or(|text| text.trim().is_empty())).collect();
+    assert!(without.is_empty(), "{without:#?}");
+    assert!(page.contains("PATCHBAY_ENV_FILE") && page.contains("--env-file".replace('-', "\\-").as_str()), "{page}");
+}

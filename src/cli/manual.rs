@@ -60,6 +60,11 @@ pub fn man(context: &Context<'_>, args: &ManArgs) -> u8 {
     }
 }
 
+/// What the short help leaves out belongs into a manual; names of variables, too.
+fn in_full(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_short_help(false).hide_env(false))
+}
+
 fn write_pages(dir: &Path) -> Result<Vec<String>, FileError> {
     files::make_dir(dir)?;
     let mut written = Vec::new();
@@ -70,7 +75,7 @@ fn write_pages(dir: &Path) -> Result<Vec<String>, FileError> {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).replace(' ', "-");
         let mut page = Vec::new();
         // Writing to memory does not fail.
-        drop(clap_mangen::Man::new(command.clone()).render(&mut page));
+        drop(clap_mangen::Man::new(in_full(command.clone())).render(&mut page));
         let file = format!("{name}.1");
         files::write_public(&dir.join(&file), &String::from_utf8_lossy(&page))?;
         written.push(file);

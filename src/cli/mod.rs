@@ -115,7 +115,7 @@ pub fn main(args: &[OsString]) -> u8 {
     }
     let place = watch_for_panics();
     match panic::catch_unwind(AssertUnwindSafe(|| start(args, &env))) {
-        Ok(code) => code,
+        Ok(code) => out::settle(code),
         Err(_) => {
             // The panic's own message is not shown: it may hold anything.
             let place = place.lock().map(|p| p.clone()).unwrap_or_default();

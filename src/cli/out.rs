@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::args::Globals;
+use super::exit;
 use crate::config::project::FILE_NAME;
 use crate::diagnostic::Diagnostic;
 use crate::io::files;
@@ -148,7 +150,23 @@ fn project_url(globals: &Globals) -> String {
 /// Prints to standard output, whatever it is.
 pub(super) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        IS_CUT_SHORT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Could something not be printed, though there was a reader? A document on a full disk must not look whole.
+static IS_CUT_SHORT: AtomicBool = AtomicBool::new(false);
+
+/// The exit code of a run that would end with `code`, after what could be printed.
+pub(super) fn settle(code: u8) -> u8 {
+    if !IS_CUT_SHORT.load(Ordering::Relaxed) {
+        return code;
+    }
+    drop(writeln!(std::io::stderr(), "error: standard output could not be written to; what was done is recorded all the same"));
+    if code == exit::OK || code == exit::CHANGES { exit::ERROR } else { code }
 }
 
 /// Prints a JSON document to standard output.

@@ -95,9 +95,21 @@ fn answered(lane: &Lane, target: &Target, error: &CallError, api: &ApiError, pur
             Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}`, or the API's test of it, was not found ({status})"))
                 .help("`patchbay plan` says whether the object is there; if it is, this deployment has no test at this address")
         }
+        // What is being made cannot be gone.
+        Failure::Api(ErrorClass::NotFound) if matches!(purpose, Purpose::Write(_)) && error.request.starts_with("POST ") => {
+            Diagnostic::error(
+                codes::HTTP_NOT_FOUND,
+                format!("the API refused `{subject}`: something that it refers to is not there ({status})"),
+            )
+            .help("check the ids in it, and that base_url is the right one")
+        }
         Failure::Api(ErrorClass::NotFound) => Diagnostic::error(codes::HTTP_NOT_FOUND, format!("`{subject}` is gone ({status})"))
             .help("it was deleted outside patchbay; plan again, and the next apply creates it"),
-        Failure::Api(ErrorClass::Conflict | ErrorClass::InUse) => Diagnostic::error(
+        Failure::Api(ErrorClass::InUse) => {
+            Diagnostic::error(codes::CONFLICT, format!("the API refused `{subject}`: something else uses it ({status})"))
+                .help("delete or change what uses it first, then run the command again")
+        }
+        Failure::Api(ErrorClass::Conflict) => Diagnostic::error(
             codes::CONFLICT,
             format!("the API refused `{subject}`: it clashes with something that exists ({status})"),
         )

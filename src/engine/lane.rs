@@ -342,6 +342,12 @@ impl Lane {
             if slot.is_zero() {
                 break;
             }
+            // Another request was told to stay away for longer than anybody waits; asking again may lock the account.
+            if slot > self.patience.longest_asked {
+                let class = Failure::Api(ErrorClass::Throttled);
+                let error = ApiError { class, status: 429, message: None, code: None };
+                return Err(Attempt { cause: CallFailure::Api(error), pause: Some(slot), login: None });
+            }
             tokio::time::sleep(slot).await;
         }
         self.sent.set(self.sent.get() + 1);
