@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Context;
+use super::{Context, broken};
 use crate::config::connections::{self, Declarations};
 use crate::config::desired::{Desired, Inputs, resolve};
 use crate::config::node::{Kind, Node};
@@ -79,7 +79,7 @@ fn all(context: &Context<'_>, offline: bool, sources: &mut Sources, found: &mut 
     let root = match toml::parse(file, &text) {
         Ok(root) => root,
         Err(errors) => {
-            hide_credentials(file, &text, sources);
+            broken::hide(file, &text, sources);
             found.extend(errors);
             return None;
         }
@@ -246,7 +246,7 @@ pub fn connection_files(
 pub fn hide_in_broken(error: &Diagnostic, sources: &mut Sources) {
     for file in error.labels.iter().map(|label| label.span.file).collect::<Vec<_>>() {
         let text = sources.file(file).map(|f| Arc::clone(&f.text)).unwrap_or_default();
-        hide_credentials(file, &text, sources);
+        broken::hide(file, &text, sources);
     }
 }
 
@@ -294,7 +294,7 @@ pub fn project_name(dir: &Path) -> String {
 pub fn without_credentials(text: &str) -> String {
     let mut sources = Sources::default();
     let file = sources.add("", text);
-    hide_credentials(file, text, &mut sources);
+    broken::hide(file, text, &mut sources);
     sources.shown(file)
 }
 
@@ -359,7 +359,7 @@ fn declarations(
             Ok(Some(root)) => connections::read(&root, &mut declarations, found),
             Ok(None) => {}
             Err(error) => {
-                hide_credentials(file, &text, sources);
+                broken::hide(file, &text, sources);
                 found.push(error);
             }
         }
@@ -528,64 +528,16 @@ fn hide_literals(node: &Node, in_auth: bool, sources: &mut Sources) {
         }
     }
     if let Kind::List(list) = &node.kind {
-        list.iter().for_each(|item| hide_literals(item, in_auth, sources));
+        for item in list {
+            match item.as_str() {
+                Some(text) if in_auth && !text.contains("${{") => sources.hide(item.extent()),
+                _ => hide_literals(item, in_auth, sources),
+            }
+        }
     }
 }
 
 /// Has this text the form of a URL with a user, a password or a query? Any of them may be a secret.
-fn holds_more_than_an_address(text: &str) -> bool {
+pub(super) fn holds_more_than_an_address(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.contains(['@', '?']))
-}
-
-/// In a file that could not be parsed nobody knows what is a secret; everything that looks like a credential is hidden
-/// before its lines are shown.
-fn hide_credentials(file: FileId, text: &str, sources: &mut Sources) {
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let mut key_end = None;
-        if let Some(colon) = line.find([':', '='])
-            && (parse::is_auth_key(&line[..colon]) || line[..colon].trim().ends_with("value"))
-        {
-            key_end = Some(colon + 1);
-        }
-        if let Some(start) = key_end {
-            let value = line[start..].trim();
-            if !value.is_empty() && !value.contains("${{") {
-                let from = start + line[start..].find(value).unwrap_or(0);
-                sources.hide(file.span(at + from, at + from + value.len()));
-            }
-        }
-        // A long word of letters and digits is a key more often than not.
-        let mut word_start = 0;
-        for word in line.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}')) {
-            let bare = word.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '{' | '}'));
-            let mixed = bare.bytes().any(|b| b.is_ascii_digit()) && bare.bytes().any(|b| b.is_ascii_alphabetic());
-            let is_key = bare.len() >= 20 && mixed && !bare.contains("://");
-            if (is_key || holds_more_than_an_address(bare)) && !bare.contains("${{") {
-                sources.hide(file.span(at + word_start, at + word_start + bare.len()));
-            }
-            word_start += word.len();
-        }
-        at += line.len();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_in_a_broken_file_are_hidden() {
-        let text = "a: b: c\n    API_KEY: sk-live\n    Authorization: Bearer x1\n    model: gpt-4o\n    other: abcdefghij0123456789\n    t: ${{ env.KEY }}\nurl = \"https://u:hunter2@h.example/x\"\n";
-        let mut sources = Sources::default();
-        let file = sources.add("a.yaml", text);
-        hide_credentials(file, text, &mut sources);
-        let shown = sources.shown(file);
-        for secret in ["sk-live", "x1", "abcdefghij0123456789", "hunter2"] {
-            assert!(!shown.contains(secret), "{shown}");
-        }
-        for word in ["model: gpt-4o", "${{ env.KEY }}", "a: b: c", "API_KEY: *"] {
-            assert!(shown.contains(word), "{shown}");
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod args;
+mod broken;
 pub mod complete;
 pub mod destroy;
 pub mod doctor;
