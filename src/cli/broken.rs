@@ -1,7 +1,10 @@
 //! Files that could not be parsed. Nobody knows what in them is a secret, so everything that looks like a credential is
 //! hidden before their lines are shown. Too much rather than too little: the place of the error is seen all the same.
 
+use std::sync::Arc;
+
 use super::gather::holds_more_than_an_address;
+use crate::diagnostic::Diagnostic;
 use crate::platform::parse::is_auth_key;
 use crate::source::{FileId, Sources};
 
@@ -69,6 +72,23 @@ pub(super) fn hide(file: FileId, text: &str, sources: &mut Sources) {
         }
         at += line.len();
     }
+}
+
+/// Hides what looks like a credential in the file that an error points into, which nobody could read.
+pub(super) fn hide_around(error: &Diagnostic, sources: &mut Sources) {
+    for file in error.labels.iter().map(|label| label.span.file).collect::<Vec<_>>() {
+        let text = sources.file(file).map(|f| Arc::clone(&f.text)).unwrap_or_default();
+        hide(file, &text, sources);
+    }
+}
+
+/// A file's text for a screen, everything that looks like a credential starred out.
+#[must_use]
+pub(super) fn without_credentials(text: &str) -> String {
+    let mut sources = Sources::default();
+    let file = sources.add("", text);
+    hide(file, text, &mut sources);
+    sources.shown(file)
 }
 
 /// The keys of credentials in a line: where they start, and where what belongs to them starts. A colon may be missing.

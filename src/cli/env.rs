@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, gather, search};
 use super::{Context, exit};
 use crate::config::node::Node;
 use crate::config::project::FILE_NAME;
 use crate::config::uses::{self, Found};
 use crate::config::{toml, yaml};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::io::{env, files};
 use crate::platform::exchange::neutral;
 use crate::source::Sources;
@@ -243,24 +244,13 @@ fn add(all: &mut BTreeMap<String, Vec<Place>>, sources: &Sources, one: &Found, i
     all.entry(one.read.name.clone()).or_default().push(place);
 }
 
-/// The connection files, found as `gather` finds them.
+/// The connection files, if nothing hides any of them.
 fn connection_files(base: &Path, patterns: &[String]) -> Option<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    let mut globs = Vec::new();
-    for pattern in patterns {
-        let path = base.join(pattern);
-        if files::is_file(&path) {
-            paths.push(PathBuf::from(pattern));
-        } else if files::is_dir(&path) {
-            globs.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
-        } else {
-            globs.push(pattern.clone());
-        }
-    }
-    paths.extend(files::glob(base, &globs).ok()?);
+    let mut found = Diagnostics::new();
+    let mut paths = search(base, patterns, false, &mut found);
     let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(path.clone()));
-    Some(paths)
+    (!found.iter().any(Diagnostic::is_error)).then_some(paths)
 }
 
 /// Whether a variable is set, by the rules that templates follow, and what set it.

@@ -8,7 +8,7 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::gather::{self, Found};
-use super::{Context, exit};
+use super::{Context, broken, exit};
 use crate::config::format::format;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::io::files;
@@ -63,7 +63,7 @@ pub fn run(context: &Context<'_>, args: &FmtArgs) -> u8 {
             Ok(after) if after == text => {}
             Ok(after) => changed.push(Formatted { name, path, before: text, after }),
             Err(error) => {
-                gather::hide_in_broken(&error, &mut sources);
+                broken::hide_around(&error, &mut sources);
                 errors.push(error);
             }
         }
@@ -125,7 +125,7 @@ fn filter(context: &Context<'_>, args: &FmtArgs) -> u8 {
             if args.check && !is_same { exit::ERROR } else { exit::OK }
         }
         Err(error) => {
-            gather::hide_in_broken(&error, &mut sources);
+            broken::hide_around(&error, &mut sources);
             context.fail(&[error], &sources)
         }
     }
@@ -139,7 +139,7 @@ fn diff(context: &Context<'_>, file: &Formatted) -> String {
     };
     let name = Path::new(&file.name).display();
     // A file may hold a secret as it is; a screen, or a job's log, is no place for it.
-    let (before, after) = (gather::without_credentials(&file.before), gather::without_credentials(&file.after));
+    let (before, after) = (broken::without_credentials(&file.before), broken::without_credentials(&file.after));
     let text = TextDiff::from_lines(&before, &after)
         .unified_diff()
         .context_radius(3)

@@ -158,7 +158,7 @@ fn read(path: &Path, name: &str, sources: &mut Sources, found: &mut Diagnostics)
 
 /// The files that these patterns name, relative to `base`: files, folders and globs. What is `given` on the command line
 /// must be there.
-fn search(base: &Path, patterns: &[String], given: bool, found: &mut Diagnostics) -> Vec<PathBuf> {
+pub(super) fn search(base: &Path, patterns: &[String], given: bool, found: &mut Diagnostics) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut globs = Vec::new();
     for pattern in patterns {
@@ -175,25 +175,20 @@ fn search(base: &Path, patterns: &[String], given: bool, found: &mut Diagnostics
             globs.push(pattern.clone());
         }
     }
-    match files::glob(base, &globs) {
-        Ok(more) => paths.extend(more),
-        Err(error) => found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))),
+    // A file under the other ending is rarely meant to be left out, and what it declares looks removed.
+    let other_ending = |glob: &String| glob.strip_suffix(".yaml").filter(|_| !given).map(|stem| format!("{stem}.yml"));
+    let (more, others) = files::glob(base, &globs, &globs.iter().filter_map(other_ending).collect::<Vec<_>>())
+        .map_err(|error| found.push(Diagnostic::error(codes::UNREADABLE, format!("cannot look for connection files: {error}"))))
+        .unwrap_or_default();
+    for path in others.into_iter().filter(|path| !paths.contains(path)) {
+        let pattern = globs.join("\", \"");
+        found.push(
+            Diagnostic::warning(codes::NOT_FOUND, format!("`{}` is not read", path.display()))
+                .note(format!("connection files are: {}", globs.join(", ")))
+                .help(format!("rename it to end in .yaml, or say connections = [\"{pattern}\", \"**/*.yml\"] under [project]")),
+        );
     }
-    if !given {
-        // A file under the other ending is rarely meant to be left out, and what it declares looks removed.
-        let others = globs.iter().filter_map(|glob| glob.strip_suffix(".yaml").map(|stem| format!("{stem}.yml")));
-        let others = files::glob(base, &others.collect::<Vec<_>>()).unwrap_or_default();
-        for path in others.into_iter().filter(|path| !paths.contains(path)) {
-            let pattern = globs.join("\", \"");
-            found.push(
-                Diagnostic::warning(codes::NOT_FOUND, format!("`{}` is not read", path.display()))
-                    .note(format!("connection files are: {}", globs.join(", ")))
-                    .help(format!(
-                        "rename it to end in .yaml, or say connections = [\"{pattern}\", \"**/*.yml\"] under [project]"
-                    )),
-            );
-        }
-    }
+    paths.extend(more);
     if paths.is_empty() {
         found.push(
             Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
@@ -242,22 +237,18 @@ pub fn connection_files(
     Some(paths.into_iter().map(|path| Found { name: path.to_string_lossy().into_owned(), path: base.join(path) }).collect())
 }
 
-/// Hides what looks like a credential in the file that an error points into, which nobody could read.
-pub fn hide_in_broken(error: &Diagnostic, sources: &mut Sources) {
-    for file in error.labels.iter().map(|label| label.span.file).collect::<Vec<_>>() {
-        let text = sources.file(file).map(|f| Arc::clone(&f.text)).unwrap_or_default();
-        broken::hide(file, &text, sources);
-    }
+/// The project file as it stands, if it can be parsed; nobody is told why it cannot.
+fn unchecked(dir: &Path, sources: &mut Sources) -> Option<Node> {
+    let (file, text) = read(&dir.join(FILE_NAME), FILE_NAME, sources, &mut Diagnostics::new())?;
+    toml::parse(file, &text).ok()
 }
 
 /// The definitions of the project's own platforms, if there is a project here and as far as they can be read.
 #[must_use]
 pub fn own_platforms(context: &Context<'_>) -> crate::platform::schema::Definitions {
     let mut sources = Sources::default();
-    let mut found = Diagnostics::new();
     let Some(dir) = files::find_up(&context.path(Path::new(".")), FILE_NAME) else { return BTreeMap::new() };
-    let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return BTreeMap::new() };
-    let Ok(root) = toml::parse(file, &text) else { return BTreeMap::new() };
+    let Some(root) = unchecked(&dir, &mut sources) else { return BTreeMap::new() };
     let mut own = BTreeMap::new();
     // Of the many that are built in, those that the project uses.
     for entry in root.get("targets").map(Node::entries).unwrap_or_default() {
@@ -281,21 +272,10 @@ pub fn own_platforms(context: &Context<'_>) -> crate::platform::schema::Definiti
 /// What the project is called: its own name, or its folder's.
 #[must_use]
 pub fn project_name(dir: &Path) -> String {
-    let mut sources = Sources::default();
-    let read = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut Diagnostics::new());
-    let root = read.and_then(|(file, text)| toml::parse(file, &text).ok());
+    let root = unchecked(dir, &mut Sources::default());
     let name = root.as_ref().and_then(|root| root.get("project")?.get("name")?.as_str());
     let folder = || dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     name.map_or_else(folder, ToOwned::to_owned)
-}
-
-/// A file's text for a screen, everything that looks like a credential starred out.
-#[must_use]
-pub fn without_credentials(text: &str) -> String {
-    let mut sources = Sources::default();
-    let file = sources.add("", text);
-    broken::hide(file, text, &mut sources);
-    sources.shown(file)
 }
 
 /// What a project declares, as far as that can be said without variables; for shells that complete.
@@ -316,8 +296,7 @@ pub fn outline(start: &Path) -> Outline {
     let mut outline = Outline::default();
     let Some(dir) = files::find_up(start, FILE_NAME) else { return outline };
     let mut found = Diagnostics::new();
-    let Some((file, text)) = read(&dir.join(FILE_NAME), FILE_NAME, &mut sources, &mut found) else { return outline };
-    let Ok(root) = toml::parse(file, &text) else { return outline };
+    let Some(root) = unchecked(&dir, &mut sources) else { return outline };
     let text_of = |node: &Node, key: &str| node.get(key).and_then(|n| n.as_str()).unwrap_or_default().to_owned();
     for entry in root.get("targets").map(|t| t.entries()).unwrap_or_default() {
         outline.targets.push((entry.key.clone(), text_of(&entry.value, "platform")));
@@ -516,11 +495,11 @@ fn check_auth(name: &str, target: &Target, definition: &Definition, has_troubles
 fn hide_literals(node: &Node, in_auth: bool, sources: &mut Sources) {
     for entry in node.entries() {
         let in_auth = in_auth || entry.key == "auth";
-        // Who somebody is, is no secret.
-        let names_somebody = ["username", "user", "email"].contains(&entry.key.as_str());
         match entry.value.as_str() {
             Some(text) if text.contains("${{") => {}
-            Some(text) if (in_auth || parse::is_auth_key(&entry.key)) && !names_somebody && !text.is_empty() => {
+            Some(text)
+                if (in_auth || parse::is_auth_key(&entry.key)) && project::is_credential(&entry.key) && !text.is_empty() =>
+            {
                 sources.hide(entry.value.extent());
             }
             Some(text) if holds_more_than_an_address(text) => sources.hide(entry.value.extent()),

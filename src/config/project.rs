@@ -130,6 +130,12 @@ pub(crate) const TARGET: [&str; 11] = [
     "login_path",
 ];
 
+/// Is what an `auth` table has under this key a secret? Who somebody is, is none.
+#[must_use]
+pub fn is_credential(key: &str) -> bool {
+    !["username", "user", "email"].contains(&key)
+}
+
 /// Where connections are if nobody says.
 #[must_use]
 pub fn default_patterns() -> Vec<String> {
@@ -194,10 +200,8 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
     let mut literal_credentials = Vec::new();
     for entry in target_table.map(Node::entries).unwrap_or_default() {
         declared.push(entry.key.clone());
-        // Who somebody is, is no secret.
-        let is_secret = |key: &str| !["username", "user", "email"].contains(&key);
         let credentials = entry.value.get("auth").map(Node::entries).unwrap_or_default();
-        for credential in credentials.iter().filter(|c| is_secret(&c.key)) {
+        for credential in credentials.iter().filter(|c| is_credential(&c.key)) {
             if let Some(text) = credential.value.as_str().filter(|text| !super::template::has_template(text)) {
                 // An API may echo it.
                 scope.redactor.learn(&Secret::new(text));

@@ -76,13 +76,15 @@ pub fn find_up(start: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// The files below `dir` that match one of the globs, as paths relative to `dir`, sorted. Hidden folders, `target` and
-/// `node_modules` are not entered; links to folders are not followed, so that no circle can trap us.
+/// `node_modules` are not entered; links to folders are not followed, so that no circle can trap us. Beside them, those
+/// that match one of the `others` alone.
 ///
 /// # Errors
 /// If a glob is none, or a folder cannot be read.
-pub fn glob(dir: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, FileError> {
-    let set = glob_set(patterns).map_err(|why| FileError { path: dir.to_owned(), why, not_found: false })?;
-    let mut found = Vec::new();
+pub fn glob(dir: &Path, patterns: &[String], others: &[String]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), FileError> {
+    let set = |patterns| glob_set(patterns).map_err(|why| FileError { path: dir.to_owned(), why, not_found: false });
+    let (set, other) = (set(patterns)?, set(others)?);
+    let (mut found, mut beside) = (Vec::new(), Vec::new());
     let mut open = vec![PathBuf::new()];
     while let Some(relative) = open.pop() {
         let folder = dir.join(&relative);
@@ -100,14 +102,22 @@ pub fn glob(dir: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, FileError> 
                 if !name.starts_with('.') && name != "target" && name != "node_modules" {
                     open.push(path);
                 }
-            } else if set.is_match(&path) && (kind.is_file() || (kind.is_symlink() && !dir.join(&path).is_dir())) {
-                // Also a link to nothing: whoever reads it gets an error, and no plan takes what it declared for removed.
-                found.push(path);
+                continue;
+            }
+            let list = match (set.is_match(&path), other.is_match(&path)) {
+                (true, _) => &mut found,
+                (false, true) => &mut beside,
+                (false, false) => continue,
+            };
+            // Also a link to nothing: whoever reads it gets an error, and no plan takes what it declared for removed.
+            if kind.is_file() || (kind.is_symlink() && !dir.join(&path).is_dir()) {
+                list.push(path);
             }
         }
     }
     found.sort();
-    Ok(found)
+    beside.sort();
+    Ok((found, beside))
 }
 
 fn glob_set(patterns: &[String]) -> Result<GlobSet, String> {
@@ -320,14 +330,14 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let find = |pattern: &str| {
-            let found = glob(dir.path(), &[pattern.to_owned()]).unwrap();
+            let (found, _) = glob(dir.path(), &[pattern.to_owned()], &[]).unwrap();
             found.iter().map(|p| p.to_string_lossy().into_owned()).collect::<Vec<_>>()
         };
         assert_eq!(find("connections/**/*.yaml"), ["connections/a.yaml", "connections/deep/er/b.yaml"]);
         assert_eq!(find("*.yaml"), ["z.yaml"]);
         assert_eq!(find("./connections/*.yml"), ["connections/c.yml"]);
         assert_eq!(find("**/*.yaml").len(), 3);
-        assert!(glob(dir.path(), &["[".to_owned()]).is_err());
+        assert!(glob(dir.path(), &["[".to_owned()], &[]).is_err());
     }
 
     #[test]

@@ -223,10 +223,9 @@ impl Renderer {
         let compiled = self.environment.compile_expression(expression).map_err(|e| self.explain(&e, range))?;
         // A default stands in for a variable that is not set, not for a name that means nothing: `OPENAI_API_KEY | default(…)`
         // without its `env.` would always give the default.
-        let known: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
-        if let Some(name) = compiled.undeclared_variables(false).into_iter().filter(|name| !known.contains(&name.as_str())).min()
-        {
-            return Err(other(&format!("nothing is called `{name}`{}", meant(&name, &known)), range));
+        let known = || self.environment.globals().map(|(name, _)| name);
+        if let Some(name) = compiled.undeclared_variables(false).into_iter().filter(|name| known().all(|k| k != name)).min() {
+            return Err(other(&format!("nothing is called `{name}`{}", meant(&name, known().collect())), range));
         }
         let value = compiled.eval(()).map_err(|e| self.explain(&e, range))?;
         // A default stands in for what is not set. What is set twice, or in a file that cannot be read, is a mistake.
@@ -290,10 +289,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn meant(name: &str, known: &[&str]) -> String {
+fn meant(name: &str, known: Vec<&str>) -> String {
     let is_variable = name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let guess =
-        if is_variable { Some(format!("env.{name}")) } else { crate::suggest::nearest(name, known.to_vec()).map(Into::into) };
+    let guess = if is_variable { Some(format!("env.{name}")) } else { crate::suggest::nearest(name, known).map(Into::into) };
     guess.map(|guess| format!("; did you mean `{guess}`?")).unwrap_or_default()
 }
 

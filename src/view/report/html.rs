@@ -70,7 +70,6 @@ struct Data<'d> {
     complete: bool,
     targets: Vec<Target<'d>>,
     changes: Vec<Step>,
-    diagnostics: Vec<Problem>,
     summary: BTreeMap<&'static str, usize>,
 }
 
@@ -167,7 +166,6 @@ pub fn data(plan: &Plan, found: &[Diagnostic], sources: &Sources, head: &Head, p
             .map(|t| Target { name: &t.name, platform: &t.platform, base_url: clean(&t.base_url) })
             .collect(),
         changes: plan.changes.iter().map(|change| Step::of(change, &mut pages)).collect(),
-        diagnostics: problems(digest),
         summary: digest.counts.iter().copied().collect(),
     };
     serde_json::to_value(&data).unwrap_or_default()
@@ -187,7 +185,6 @@ fn without_a_plan(digest: &Digest, around: &Around) -> Json {
         complete: false,
         targets: Vec::new(),
         changes: Vec::new(),
-        diagnostics: Vec::new(),
         summary: ["blocked", "orphan", "unchanged", "unverifiable"].into_iter().map(|word| (word, 0)).collect(),
     };
     serde_json::to_value(&data).unwrap_or_default()
