@@ -189,7 +189,7 @@ fn three_sides_of_one_connection() {
         "kore/support   openai
   declared   connections/all.yaml:2
   recorded   cn-… · revision 1 · STAMP
-  live       cn-… · not modified since our write
+  live       cn-… · not modified since it was recorded
 
   field            declared             recorded   live
   connectionName   Support              =          =
@@ -364,7 +364,7 @@ fn a_target_that_cannot_be_looked_at_hides_no_other() {
     };
     project.write("patchbay.toml", &toml("base_url = \"http://kore.example/api/public\"\n"));
     let ran = project.run(&["doctor"]);
-    assert!(ran.code == 1 && squeezed(&ran).contains("✗ encryption PB0506"), "{ran}");
+    assert!(ran.code == 1 && squeezed(&ran).contains("✗ configuration PB0506"), "{ran}");
     assert_eq!(ran.stdout.matches("✓  credentials").count(), 1, "{ran}");
     // What stands in a base URL besides an address is not shown.
     project.write("patchbay.toml", &toml("base_url = \"https://me:hunter2222@kore.example/api\"\n"));

@@ -87,7 +87,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         let whole: Vec<String> = targets.iter().map(|target| globset::escape(target)).collect();
         match Selector::new(&whole, &globals.exclude) {
             Ok(selector) => session.options.selector = selector,
-            Err(why) => return fail(context, &[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources),
+            Err(why) => return fail(context, &[Diagnostic::error(codes::USAGE, why)], &sources),
         }
     }
     let lines = Listener::new(context).with_sources(&sources);
@@ -168,7 +168,7 @@ async fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) 
     }
     let globals = context.globals;
     if !globals.only.is_empty() {
-        let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why))?;
+        let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::USAGE, why))?;
         let (state, _) = session::location(globals, gathered)?.read().await.map_err(|e| e.diagnostic())?;
         return Ok(state.records().filter(|r| selector.matches(&r.address)).map(|r| r.address.target().to_owned()).collect());
     }

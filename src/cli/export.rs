@@ -14,6 +14,7 @@ use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
 use crate::config::emit;
+use crate::config::format::format;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
 use crate::engine::explain::{Purpose, explain};
 use crate::engine::lane::Lane;
@@ -148,6 +149,8 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
         }
     }
     let text = document(&exported);
+    // As `fmt` would have it. What cannot be formatted is valid as it is.
+    let text = format("export", &text, &mut Sources::default()).unwrap_or(text);
     let template = template(&exported);
     let mut written = Vec::new();
     for (path, text) in args.write.iter().map(|p| (p, &text)).chain(args.env_template.iter().map(|p| (p, &template))) {

@@ -36,12 +36,12 @@ pub enum PlatformCommand {
     )]
     Check {
         /// Definitions: files, or names of built-in ones
-        #[arg(value_name = "FILE|NAME", required = true)]
+        #[arg(value_name = "FILE|NAME", required = true, add = super::complete::definitions())]
         which: Vec<String>,
     },
     /// Draft a definition from an OpenAPI 3 document; what it does not say stays a TODO
     #[command(
-        after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models --write platforms/acme.yaml"
+        after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models\n  patchbay platform new acme --openapi acme.json --write platforms/acme.yaml"
     )]
     New(NewArgs),
 }

@@ -1,5 +1,6 @@
 //! What the engine reports while it works. Views turn events into lines; nothing here prints.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -47,6 +48,18 @@ pub enum Event {
         /// How many there may be.
         of: u32,
     },
+    /// An operation's intent is about to be recorded. For the engine's own bookkeeping, as the next two.
+    Announcing {
+        /// The operation.
+        op: String,
+    },
+    /// A request leaves now.
+    Sending {
+        /// May it change anything at the API?
+        is_write: bool,
+    },
+    /// The write that left last had no effect.
+    Refused,
     /// A change begins.
     Started {
         /// Which connection.
@@ -114,6 +127,8 @@ impl Ending {
 pub struct Outcome {
     /// In the order of the plan.
     pub endings: Vec<(Address, Action, Ending)>,
+    /// How long each took that was begun.
+    pub took: BTreeMap<Address, Duration>,
     /// The signal that stopped it: 2 or 15.
     pub signal: Option<i32>,
     /// Trouble that belongs to no single change: the state could not be saved.

@@ -34,8 +34,9 @@ pub struct Written<'w> {
     pub prior: Option<&'w Record>,
     /// The revision that the new record gets.
     pub rev: u64,
-    /// What an interrupted create of ours had announced: if the object is found again, these were written by us.
-    pub announced: Option<&'w Intent>,
+    /// What interrupted creates of ours had announced: if the object is found again, one of them wrote it. Where they
+    /// differ, nobody knows which.
+    pub announced: &'w [&'w Intent],
     /// The paths that were written; empty for an adoption or a move.
     pub writes: &'w [FieldPath],
     /// Was everything sent, or only `writes`?
@@ -69,6 +70,11 @@ fn without_secrets(value: &mut Value) {
 }
 
 impl Written<'_> {
+    /// Whichever of the interrupted creates made the object: does this hold for it?
+    fn is_announced(&self, holds: impl Fn(&Intent) -> bool) -> bool {
+        !self.announced.is_empty() && self.announced.iter().all(|intent| holds(intent))
+    }
+
     /// Was the object there before this write?
     fn exists_already(&self) -> bool {
         !self.sent_all || self.before.is_some()
@@ -98,8 +104,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     // and the API does not show is knowledge of what was.
     let stamps = w.prior.and_then(|r| r.seen.as_deref()).zip(w.before.and_then(|o| o.watermark.as_deref()));
     let was_touched = stamps.is_some_and(|(then, now)| then != now);
-    let announced_spec =
-        w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
+    let announced_spec = w.is_announced(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
         let path = unit.path.to_string();
         let ignored = w.exists_already() && w.connection.lifecycle.ignore_changes.iter().any(|i| unit.path.starts_with(i));
@@ -128,7 +133,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             }
             let prior = w.prior.and_then(|r| r.secrets.get(&path));
             let fp = fingerprinter.secret(&w.connection.address, &path, value);
-            let announced = w.announced.and_then(|i| i.fp.get(&path)) == Some(&fp);
+            let announced = w.is_announced(|i| i.fp.get(&path) == Some(&fp));
             let known = prior.is_some_and(|p| !p.assumed) && !was_touched;
             let proved = sent || announced || mask.as_deref() == Some(value) || known;
             secrets.insert(

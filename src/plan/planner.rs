@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::body;
 use super::diff::{self, Live, Subject};
 use super::leftover;
-use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
+use super::model::{Action, Basis, Cause, Change, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
 use super::observed::{Detail, LiveList, Located, Observed, locate};
 use super::order::topological;
 use super::select::Selector;
@@ -271,6 +271,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     let name = unit::display_name(&connection, rules.kind, &rules.collection.natural_key);
     let target = &*connection.address.target().to_owned();
     let list = world.observed.list(target, &rules.kind.collection)?;
+    let mut gone = None;
     let (id, by_name) = match world.locate(&connection, rules, record) {
         Located::At { id, by_name } => match world.other_owner(&connection.address, &id).filter(|_| by_name) {
             Some(owner) => {
@@ -279,7 +280,10 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
             }
             None => (Some(id), by_name),
         },
-        Located::Absent { .. } => (None, false),
+        Located::Absent { gone: lost } => {
+            gone = lost;
+            (None, false)
+        }
         Located::Ambiguous(ids) => {
             found.push(ambiguous(&connection, &name, &ids));
             return None;
@@ -347,6 +351,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         kind: connection.kind.clone(),
         name,
         id: id.clone(),
+        gone,
         action: Action::Unchanged,
         adopts: by_name,
         moved_from,
@@ -422,6 +427,10 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         change.before = object.map(|o| diff::before_view(rules.kind, &connection.spec, o, record));
     }
     change.fields = comparison.fields;
+    if change.gone.is_some() {
+        // Not the files, but somebody outside is why they are written.
+        change.fields.iter_mut().for_each(|field| field.cause = Cause::Drift);
+    }
     veil(world, &mut change);
     change.connection = Some(Arc::new(connection));
     Some(change)

@@ -47,7 +47,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Listing { target } => format!("{}: reading the list", clean(target)),
         Event::Reading { target, count: n } => format!("{}: reading {}", clean(target), count(*n, "connection")),
         // What follows says enough.
-        Event::Refreshed => return None,
+        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Refused => return None,
         Event::EnvFile { file, variables } => format!("read {} from {}", count(*variables, "variable"), clean(file)),
         Event::Retry { target, request, why, wait, asked, attempt, of } => {
             let asked = if *asked { " (Retry-After)" } else { "" };
@@ -75,7 +75,8 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Stopping { in_flight: 0 } => style.paint(ink::UPDATE, "stopping: no new operations"),
         Event::Stopping { in_flight } => {
             let text = format!("stopping: no new operations; waiting for {in_flight} in flight (Ctrl-C again to abandon them)");
-            style.paint(ink::UPDATE, &text)
+            let room = if style.tty { style.prose() } else { usize::MAX };
+            wrap(&text, room).iter().map(|line| style.paint(ink::UPDATE, line)).collect::<Vec<_>>().join("\n")
         }
     })
 }
@@ -163,8 +164,9 @@ pub fn summary(command: &str, outcome: &Outcome, plan: &Plan, state: &str, style
         lines.extend(warnings(outcome, style));
         if is_saved {
             let next = if outcome.signal.is_some() { "Run" } else { "Remove the cause and run" };
-            lines.push(format!("What was done is in the state ({state}). {next} `patchbay {command}` again:"));
-            lines.push("it does only what is left.".to_owned());
+            let text =
+                format!("What was done is in the state ({state}). {next} `patchbay {command}` again: it does only what is left.");
+            lines.extend(wrap(&text, style.prose()));
         }
     }
     let summary = plan.summary();
@@ -220,7 +222,10 @@ fn endings(outcome: &Outcome, style: &Style) -> Vec<String> {
         if more > 0 {
             done.push(format!("and {more} more"));
         }
-        lines.push(lead(Glyph::Done, "done", ink::CREATE, style).put(ink::PLAIN, &done.join(", ")).end());
+        let room = if style.tty { style.prose().saturating_sub(14) } else { usize::MAX };
+        let mut named = wrap(&done.join(", "), room).into_iter();
+        lines.push(lead(Glyph::Done, "done", ink::CREATE, style).put(ink::PLAIN, &named.next().unwrap_or_default()).end());
+        lines.extend(named.map(|line| Line::new(style, 14).put(ink::PLAIN, &line).end()));
     }
     lines.extend(table(Glyph::Blocked, "failed", ink::REMOVE, &failed, style));
     lines.extend(table(Glyph::Unknown, "unknown", ink::UPDATE, &unknown, style));
@@ -247,7 +252,7 @@ fn table(glyph: Glyph, word: &str, ink: anstyle::Style, rows: &[(&Address, Strin
     let mut lines = Vec::new();
     for (address, text, below) in shown {
         let line = lead(glyph, word, ink, style).put(ink::PLAIN, &address.to_string());
-        lines.push(line.until(column).put(ink::PLAIN, text).end());
+        lines.push(line.until(column.saturating_sub(3)).also_below(ink::PLAIN, text, 14).end());
         lines.extend(below.iter().map(|line| Line::new(style, 14).put(ink::DIM, line).end()));
     }
     if rows.len() > shown.len() {
@@ -399,8 +404,8 @@ Apply is incomplete: 2 of 5 operations done.   9 requests, 3.4s
               looked for a connection named \"Anthropic Claude\": found none
               help: `patchbay plan` looks again before it creates anything
   · skipped   gateway/b   it depends on kore-prod/groq
-What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again:
-it does only what is left.
+What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again: it
+does only what is left.
 "
         );
     }

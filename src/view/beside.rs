@@ -84,7 +84,7 @@ fn head(beside: &Beside<'_>, sources: &Sources, style: &Style) -> Vec<String> {
             if let Some(stamp) = watermark {
                 let same = beside.record.and_then(|r| r.seen.as_ref()) == Some(stamp);
                 parts.push(if same {
-                    "not modified since our write".to_owned()
+                    "not modified since it was recorded".to_owned()
                 } else {
                     format!("modified at {}", clean(stamp))
                 });

@@ -257,7 +257,7 @@ impl<'d> Stage<'d> {
                 read_back: Some(&live),
                 prior: Some(&self.record).filter(|r| !r.op.is_empty()),
                 rev: self.record.rev + 1,
-                announced: None,
+                announced: &[],
                 writes,
                 sent_all: all,
                 host: "rehearsal",
