@@ -327,6 +327,17 @@ fn of_several_interrupted_creates_none_stays_open() {
 }
 
 #[test]
+fn a_plan_says_at_once_that_what_it_needs_is_left_out() {
+    let server = Server::start();
+    let refers = openai("b", "B").replace("model: m", "model: \"x-${{ connection('a').id }}\"");
+    let project = project(&server, &format!("{}{refers}", openai("a", "A")));
+    let ran = project.run(&["plan", "--exclude", "kore/a"]);
+    assert!(ran.code == 1 && ran.flat().contains("`kore/b` needs the id of `kore/a`, which does not exist"), "{ran}");
+    project.apply();
+    assert_eq!(project.run(&["plan", "--exclude", "kore/a"]).code, 0);
+}
+
+#[test]
 fn every_failure_under_json_is_one_document() {
     let server = Server::start();
     let project = project(&server, &openai("a", "A"));

@@ -220,9 +220,11 @@ fn interrupted(session: &Session, targets: &BTreeSet<String>) -> Vec<Diagnostic>
 
 /// Records that stay and refer to something that goes.
 fn left_alone(plan: &Plan, state: &State, declared: &Desired) -> Option<Diagnostic> {
-    let goes = |address: &Address| plan.change(address).is_some_and(|c| c.action == Action::Delete);
+    let action = |address: &Address| plan.change(address).map(|change| change.action);
+    let goes = |address: &Address| action(address) == Some(Action::Delete);
     let mut notes = Vec::new();
-    for record in state.records().filter(|record| !goes(&record.address)) {
+    // What is gone already and only forgotten needs nothing any more.
+    for record in state.records().filter(|r| !matches!(action(&r.address), Some(Action::Delete | Action::Forget))) {
         // The files may say more than what was recorded.
         let said = declared.connections.iter().filter(|c| c.address == record.address).flat_map(|c| &c.depends_on);
         let needs: BTreeSet<&Address> = record.depends_on.iter().chain(said).collect();

@@ -17,7 +17,7 @@ use crate::config::connections::TestAfter;
 use crate::config::desired::{Connection, Desired, References};
 use crate::config::project::{Project, Target};
 use crate::config::spec::span_of;
-use crate::config::template::Reference;
+use crate::config::template::{Reference, find_reference};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::path::FieldPath;
 use crate::platform::model::{Collection, Definition, Delete, Kind};
@@ -210,11 +210,13 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
     let connections = world.chosen();
     let nodes: Vec<(&Address, &[Address])> = connections.iter().map(|c| (&c.address, c.depends_on.as_slice())).collect();
+    let chosen: BTreeSet<&Address> = connections.iter().map(|c| &c.address).collect();
     let mut changes: Vec<Change> = Vec::with_capacity(connections.len());
     let mut planned: BTreeMap<Address, usize> = BTreeMap::new();
     for n in topological(&nodes) {
         let declared = connections[n];
         let Some(rules) = world.rules(declared) else { continue };
+        found.extend(unreachable(world, declared, &chosen));
         let known = |address: &Address, reference: &Reference| reference_value(world, &changes, &planned, address, reference);
         let connection = world.references.fill(declared, rules.kind, known);
         if let Some(change) = change(world, connection, rules, &mut found) {
@@ -239,6 +241,24 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
         .collect();
     let partial = !world.options.selector.is_everything();
     (Plan { targets, changes, refresh: world.options.refresh, partial }, found)
+}
+
+/// The objects that a connection refers to, that are not there and that this run will not make: it would wait for ever.
+fn unreachable(world: &World<'_>, declared: &Connection, chosen: &BTreeSet<&Address>) -> Diagnostics {
+    let left_out = |reference: &Reference| {
+        let address = find_reference(&reference.connection, &declared.address, world.references.declared).ok()?;
+        let is_known = reference.field.is_some() || chosen.contains(&address) || world.record(&address).is_some();
+        (!is_known).then_some(address)
+    };
+    let missing: BTreeSet<Address> = declared.references.iter().filter_map(left_out).collect();
+    let error = |address: &Address| {
+        let summary = format!("`{}` needs the id of `{address}`, which does not exist and is left out", declared.address);
+        Diagnostic::error(codes::DEPENDENCY_FAILED, summary)
+            .label(declared.source, "this connection")
+            .help(format!("take `{address}` in, or leave `{}` out, too", declared.address))
+            .about(&declared.address)
+    };
+    missing.iter().map(error).collect()
 }
 
 /// The value of a reference, as far as the plan knows it: the id of an object that exists, a field as it is wanted.
