@@ -7,7 +7,7 @@ use super::json;
 use super::pages::Pages;
 use super::plan::words;
 use super::style::{Glyph, Style, ink};
-use super::text::{Line, SECRET, clean, fit, one_line, shown, width};
+use super::text::{Line, SECRET, clean, fit, one_line, shown, width, wrap};
 use crate::diagnostic::Diagnostic;
 use crate::plan::beside::{Beside, LiveSide, Recorded, Row};
 use crate::plan::model::{FieldChange, Side, Verdict};
@@ -65,7 +65,13 @@ pub fn render(beside: &Beside<'_>, sources: &Sources, style: &Style) -> String {
 fn head(beside: &Beside<'_>, sources: &Sources, style: &Style) -> Vec<String> {
     let dot = format!(" {} ", style.glyph(Glyph::Dot));
     let first = Line::new(style, 0).put(ink::STRONG, &beside.address.to_string()).also(ink::DIM, &clean(&beside.kind));
-    let side = |name: &str, text: String| Line::new(style, 2).put(ink::DIM, name).until(13).put(ink::PLAIN, &text).end();
+    let side = |name: &str, text: String| {
+        let room = if style.tty { style.prose().saturating_sub(13) } else { usize::MAX };
+        let line = |(n, text): (usize, &String)| {
+            Line::new(style, 2).put(ink::DIM, if n == 0 { name } else { "" }).until(13).put(ink::PLAIN, text).end()
+        };
+        wrap(&text, room).iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    };
     let declared = match beside.source.and_then(|span| Pages::new(sources).file_line(span)) {
         Some(place) => place,
         None => "in no file".to_owned(),
