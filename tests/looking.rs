@@ -487,3 +487,15 @@ fn a_platform_definition_is_rehearsed() {
     let ran = project.run(&["platform", "check", "missing.yaml"]);
     assert!(ran.code == 1 && ran.flat().contains("built-in definitions"), "{ran}");
 }
+
+#[test]
+fn every_request_is_told_where_that_is_asked_for() {
+    let server = Server::start();
+    let project = kore(&server);
+    let ran = project.run(&["plan", "-v"]);
+    assert!(ran.code == 0 && !ran.stderr.contains(" 200 in "), "{ran}");
+    let ran = project.run(&["apply", "--yes", "-vv"]);
+    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(" 200 in ")).collect();
+    let starts = ["kore: GET /connections?", "kore: POST /connections 200 in ", "kore: GET /connections/cn-"];
+    assert!(lines.len() >= 3 && starts.iter().all(|start| lines.iter().any(|line| line.starts_with(start))), "{ran}");
+}

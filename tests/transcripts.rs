@@ -434,7 +434,7 @@ fn help_leads_the_way() {
                                          azure, sarif, junit, prom, html
                   --color <WHEN>         Colours: auto, always, never [possible values: auto, always, never]
               -q, --quiet...             Print less; twice: nothing but errors
-              -v, --verbose...           Print more
+              -v, --verbose...           Print more; twice: every request with its status and time
               -h, --help                 Print help (see more with '--help')
               -V, --version              Print version
 

@@ -69,7 +69,7 @@ pub struct Globals {
     /// Print less; twice: nothing but errors
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub quiet: u8,
-    /// Print more
+    /// Print more; twice: every request with its status and time
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// No live display of what runs

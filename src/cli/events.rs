@@ -159,6 +159,9 @@ impl Drop for Listener<'_> {
 
 impl Report for Listener<'_> {
     fn event(&self, event: &Event) {
+        if matches!(event, Event::Sent { .. }) && self.out.verbose < 2 {
+            return;
+        }
         self.reports.event(event, self.sources);
         let mut state = self.state.borrow_mut();
         self.note(&mut state, event);

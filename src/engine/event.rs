@@ -58,6 +58,19 @@ pub enum Event {
         /// May it change anything at the API?
         is_write: bool,
     },
+    /// A request was answered, or was not: one line of a log.
+    Sent {
+        /// The target.
+        target: String,
+        /// `PATCH /connections/cn-…`
+        request: String,
+        /// The status; `None` if no answer came.
+        status: Option<u16>,
+        /// From the first byte out to the last one in.
+        elapsed: Duration,
+        /// What the server calls it.
+        id: Option<String>,
+    },
     /// The write that left last had no effect.
     Refused,
     /// A change begins.

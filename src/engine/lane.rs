@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::event::{Event, Report, Silent};
+use super::event::{Event, Report};
 use super::login::{Account, Token};
 use crate::io::clock;
 use crate::io::http::{HttpClient, SendError, SendErrorKind};
@@ -307,24 +307,24 @@ impl Lane {
     }
 
     async fn once(&self, request: &RequestSpec, report: &dyn Report) -> Result<Success, Attempt> {
-        let Some(account) = &self.account else { return self.exchange(request, None, report).await };
-        let token = self.token(account).await?;
-        match self.exchange(request, Some(&token), report).await {
+        let Some(account) = &self.account else { return self.exchange(request, None, report, false).await };
+        let token = self.token(account, report).await?;
+        match self.exchange(request, Some(&token), report, false).await {
             // It ended before its time, or a restarted server forgot it. What is refused so was not looked at.
             Err(Attempt { cause: CallFailure::Api(error), .. }) if error.class == Failure::Api(ErrorClass::Unauthorised) => {
                 account.refused(&token);
                 if is_write(request) {
                     report.event(&Event::Refused);
                 }
-                let token = self.token(account).await?;
-                self.exchange(request, Some(&token), report).await
+                let token = self.token(account, report).await?;
+                self.exchange(request, Some(&token), report, false).await
             }
             other => other,
         }
     }
 
     /// The token at hand, or a new one.
-    async fn token(&self, account: &Account) -> Result<Token, Attempt> {
+    async fn token(&self, account: &Account, report: &dyn Report) -> Result<Token, Attempt> {
         if let Some(token) = account.current() {
             return Ok(token);
         }
@@ -334,14 +334,20 @@ impl Lane {
         }
         let request = account.request();
         let login = |attempt: Attempt| Attempt { login: Some(request.line()), ..attempt };
-        let (answer, _) = self.exchange(&request, None, &Silent).await.map_err(login)?;
+        let (answer, _) = self.exchange(&request, None, report, true).await.map_err(login)?;
         account.accept(&answer).map_err(|missing| {
             let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };
             login(Attempt { cause: CallFailure::Api(error), pause: None, login: None })
         })
     }
 
-    async fn exchange(&self, request: &RequestSpec, token: Option<&Token>, report: &dyn Report) -> Result<Success, Attempt> {
+    async fn exchange(
+        &self,
+        request: &RequestSpec,
+        token: Option<&Token>,
+        report: &dyn Report,
+        is_login: bool,
+    ) -> Result<Success, Attempt> {
         let place = self.places.acquire().await;
         loop {
             let slot = self.pace.borrow_mut().slot(clock::instant());
@@ -357,8 +363,16 @@ impl Lane {
             tokio::time::sleep(slot).await;
         }
         self.sent.set(self.sent.get() + 1);
-        report.event(&Event::Sending { is_write: is_write(request) });
+        report.event(&Event::Sending { is_write: is_write(request) && !is_login });
+        let began = clock::instant();
         let answer = self.client.send(request, token.map(|token| (token.header.as_str(), &token.value))).await;
+        report.event(&Event::Sent {
+            target: self.target.clone(),
+            request: self.redactor.scrub(&request.line()).into_owned(),
+            status: answer.as_ref().ok().map(|answer| answer.status),
+            elapsed: began.elapsed(),
+            id: answer.as_ref().ok().and_then(|answer| Some(self.redactor.scrub(answer.request_id.as_deref()?).into_owned())),
+        });
         drop(place);
         let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None, login: None })?;
         if let Some(theirs) = answer.date {

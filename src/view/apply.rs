@@ -49,6 +49,12 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         // What follows says enough.
         Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Refused => return None,
         Event::EnvFile { file, variables } => format!("read {} from {}", count(*variables, "variable"), clean(file)),
+        Event::Sent { target, request, status, elapsed, id } => {
+            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let id = id.as_deref().map(|id| format!(" (request {})", clean(id))).unwrap_or_default();
+            let ms = elapsed.as_millis();
+            style.paint(ink::DIM, &format!("{}: {} {status} in {ms}ms{id}", clean(target), clean(request)))
+        }
         Event::Retry { target, request, why, wait, asked, attempt, of } => {
             let asked = if *asked { " (Retry-After)" } else { "" };
             let (why, request, wait) = (clean(why), clean(request), pause(*wait));
@@ -321,6 +327,26 @@ mod tests {
             (Event::EnvFile { file: ".env".into(), variables: 3 }, "read 3 variables from .env"),
             (retry(true), "kore-prod: 429 from PATCH /connections/cn-77; waiting 1s (Retry-After), attempt 2 of 4"),
             (retry(false), "kore-prod: 429 from PATCH /connections/cn-77; waiting 1s, attempt 2 of 4"),
+            (
+                Event::Sent {
+                    target: "kore".into(),
+                    request: "GET /connections?limit=100".into(),
+                    status: Some(200),
+                    elapsed: Duration::from_micros(12_400),
+                    id: Some("r-1".into()),
+                },
+                "kore: GET /connections?limit=100 200 in 12ms (request r-1)",
+            ),
+            (
+                Event::Sent {
+                    target: "kore".into(),
+                    request: "POST /connections".into(),
+                    status: None,
+                    elapsed: Duration::from_secs(30),
+                    id: None,
+                },
+                "kore: POST /connections no answer in 30000ms",
+            ),
             (started(Action::Create, &[]), "kore-prod/a: creating"),
             (started(Action::Rotate, &["fields.API_KEY"]), "kore-prod/a: rotating fields.API_KEY"),
             (ended(Action::Create, done(Some("cn-5\u{1b}"))), "kore-prod/a: created in 0.4s (id cn-5\u{fffd})"),

@@ -139,6 +139,9 @@ fn of_problem(problem: &Json) -> Line {
 /// An event of the engine; `None` for what has no meaning to a program.
 #[must_use]
 pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
+    if matches!(event, Event::Sent { .. }) {
+        return None;
+    }
     let style = Style { unicode: false, ..Style::plain(100) };
     if matches!(event, Event::Refreshed) {
         return Some(Line::new("info", "the live state was read", "refresh_complete", Json::Null));
@@ -167,7 +170,7 @@ pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
             Line::new("info", message, "apply_progress", json!({ "hook": hook }))
         }
         // These have no line.
-        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Refused => return None,
+        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Sent { .. } | Event::Refused => return None,
         Event::Ended { address, action, ending, elapsed } => ended(message, address, *action, ending, seconds(*elapsed), sources),
     })
 }
