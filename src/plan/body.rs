@@ -209,6 +209,8 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
         format!("{what}, and it would lose {}, which cannot be read back", lost.join(", "))
     };
     match kind.delete {
+        // Made anew, it would lack that, too.
+        _ if !uncovered.loses.is_empty() => can,
         Delete::None => format!("{can}; and the API has no DELETE, so it cannot be replaced either"),
         Delete::By(_) => format!("{can}; it could be deleted and made anew: lifecycle: {{ replace: true }}"),
     }
@@ -388,3 +390,6 @@ fn secrets_in(kind: &Kind, body: &Value) -> Vec<FieldPath> {
 pub fn create_outline(kind: &Kind) -> Outline {
     Outline::new(kind.create.method, kind.create.path.clone(), true)
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,8 +150,10 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, use
         key.as_ref().and_then(|key| users.get(key)).into_iter().flatten().filter(|user| Some(&user.id) != change.id.as_ref())
     {
         let Some(owner) = &user.owner else {
-            let list = if effect == Dependents::Cascade { &mut along } else { &mut stays };
-            list.push(format!("{}, which patchbay does not manage", user.label));
+            match effect {
+                Dependents::Cascade => along.push(user.label.clone()),
+                Dependents::Refuse | Dependents::Orphan => stays.push(format!("{}, which patchbay does not manage", user.label)),
+            }
             continue;
         };
         let other = changes.iter().position(|c| c.address == *owner);
@@ -241,9 +243,8 @@ fn unseen(world: &World<'_>, change: &Change) -> Vec<String> {
 }
 
 fn goes_along(change: &Change, along: Vec<String>) -> Diagnostic {
-    let what =
-        format!("the API deletes with `{}` what refers to it, {} that patchbay does not manage", change.address, count(&along));
-    named(Diagnostic::warning(codes::STILL_NEEDED, what), along)
+    let what = format!("`{}` takes {} along that patchbay does not manage", change.address, count(&along));
+    named(Diagnostic::warning(codes::STILL_NEEDED, what).note("the API deletes with it what refers to it"), along)
         .help("if that is not meant: take them over with `patchbay import`, or move them to another one first")
         .about(&change.address)
 }
@@ -263,17 +264,21 @@ fn blocked(change: &Change, effect: Dependents, protected: &[Address], stays: Ve
         Dependents::Refuse => "the API deletes nothing that something refers to",
         Dependents::Orphan => "what refers to it would be left without it",
     };
-    let help = format!(
-        "change what refers to it, or remove that, too; if it is meant:\npatchbay destroy {} --only {} --leave-dependents",
-        change.address.target(),
-        change.address
-    );
+    let lift = "lift the protection first, or keep both";
+    let help = match stays.as_slice() {
+        [] => lift.to_owned(),
+        _ => format!(
+            "change what refers to it, or remove that, too; if it is meant:\npatchbay destroy {} --only {} --leave-dependents",
+            change.address.target(),
+            change.address
+        ),
+    };
     let place = |error: Diagnostic| error.label_opt(change.source, "declared here").about(&change.address);
     let mut errors: Vec<Diagnostic> = protected
         .iter()
         .map(|address| {
             let what = format!("`{address}` is protected by `prevent_destroy` and would be deleted with `{}`", change.address);
-            place(Diagnostic::error(codes::PREVENT_DESTROY, what)).note(because).help("lift the protection first, or keep both")
+            place(Diagnostic::error(codes::PREVENT_DESTROY, what)).note(because).help(lift)
         })
         .collect();
     let mut names: Vec<String> = protected.iter().map(|address| format!("`{address}`")).collect();

@@ -51,6 +51,18 @@ impl Subject<'_> {
     fn was_without(&self, path: &str) -> bool {
         self.record.is_some_and(|r| !r.fields.contains_key(path) && !r.secrets.contains_key(path))
     }
+
+    /// Is the object recorded, and nothing of this readable place, or a secret that is another value?
+    fn was_other(&self, unit: &Unit<'_>, path: &str) -> bool {
+        let text = match &unit.content {
+            Content::Plain(wanted, _) => wanted.as_str(),
+            _ => None,
+        };
+        self.record.filter(|r| !r.fields.contains_key(path)).is_some_and(|record| match (record.secrets.get(path), text) {
+            (Some(secret), Some(text)) => self.fingerprinter.secret(&record.address, path, text) != secret.fp,
+            _ => true,
+        })
+    }
 }
 
 /// The result of a comparison.
@@ -323,8 +335,17 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                     let nothing = digest(&path, &compare::normal(unit.field, &Value::Null));
                     change(Side::Absent, after, verdict::readable(is_same(unit, None), &wanted, &nothing, record))
                 }
-                _ if s.was_without(&path) => change(Side::Unread, after, (Verdict::Changed, Cause::Config)),
-                _ => change(Side::Unread, after, verdict::unread(&wanted, record, stamp)),
+                (object, _) => {
+                    // A mask in its place is all that can be read of a secret.
+                    let is_masked = object.and_then(|o| o.body.at(&unit.path)).is_some_and(|live| !live.is_null());
+                    let before = if is_masked { Side::Secret(None) } else { Side::Unread };
+                    let judged = if s.was_other(unit, &path) {
+                        (Verdict::Changed, Cause::Config)
+                    } else {
+                        verdict::unread(&wanted, record, stamp)
+                    };
+                    change(before, after, judged)
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use super::body;
 use super::dependents;
 use super::diff::{self, Live, Subject};
 use super::leftover;
-use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
+use super::model::{Action, Basis, Change, Outline, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
 use super::observed::{Detail, LiveList, Located, Observed, locate};
 use super::order::topological;
 use super::select::Selector;
@@ -331,7 +331,9 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                 change.action = if only_secrets { Action::Rotate } else { Action::Update };
                 change.request = Some(choice.outline(id));
             }
-            Err(_) if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() => {
+            Err(uncovered)
+                if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() =>
+            {
                 if connection.lifecycle.prevent_destroy || trusted_record.is_some_and(|r| r.guards.contains("prevent_destroy")) {
                     found.push(
                         Diagnostic::error(
@@ -347,7 +349,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                     );
                 }
                 change.action = Action::Replace;
-                change.request = Some(body::create_outline(rules.kind));
+                change.request = Some(Outline { may_lose: uncovered.loses, ..body::create_outline(rules.kind) });
             }
             Err(uncovered) => {
                 let reason = blocked(rules.kind, &connection, &uncovered);

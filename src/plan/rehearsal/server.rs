@@ -215,6 +215,14 @@ fn as_read(field: &Field, key: Option<&str>, value: &Value) -> Value {
             Some(by) => Value::List(items.iter().map(|item| item_as_read(field, by, item)).collect()),
             None => value.clone(),
         },
+        Value::Map(map) if !field.is_free() => {
+            let shown = map.iter().filter_map(|(key, value)| match field.rules(key) {
+                Some(rules) if rules.reads_as == ReadsAs::Nothing => None,
+                Some(rules) => Some((key.clone(), as_read(rules, Some(key), value))),
+                None => Some((key.clone(), value.clone())),
+            });
+            Value::Map(shown.collect())
+        }
         other => other.clone(),
     }
 }

@@ -158,6 +158,7 @@ fn value(before: &Side, after: &Side, style: &Style) -> (Cell, Vec<String>) {
     match (before, after) {
         (Side::Value(old), Side::Value(new)) => changed(old, new, style),
         (Side::Unread, Side::Value(new)) if !is_long(new) => (Cell::Two("(not read)".to_owned(), one_line(new)), Vec::new()),
+        (Side::Secret(_), Side::Value(new)) if !is_long(new) => (Cell::Two("(secret)".to_owned(), one_line(new)), Vec::new()),
         (Side::Hidden, Side::Value(new)) if !is_long(new) => (Cell::Two(HIDDEN.to_owned(), one_line(new)), Vec::new()),
         (_, Side::Value(new)) => whole(new, style),
         (Side::Value(old), Side::Pending(_)) if !is_long(old) => (Cell::Two(one_line(old), PENDING.to_owned()), Vec::new()),
