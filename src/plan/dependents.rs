@@ -65,6 +65,8 @@ pub(super) fn check(world: &World<'_>, changes: &mut [Change], found: &mut Diagn
             for other in fate.replaced {
                 changes[other].action = Action::Replace;
                 changes[other].request = kind_of(world, &changes[other]).map(create_outline);
+                // Something may refer to that one in turn.
+                settled = false;
             }
             for other in fate.before {
                 let address = changes[n].address.clone();
@@ -177,7 +179,7 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, use
     if !protected.is_empty() || (!stays.is_empty() && !leaves) {
         fate.blocked = Some(blocked(change, effect, &protected, stays));
     } else if !stays.is_empty() {
-        fate.warning = Some(left_behind(change, stays));
+        fate.warning = Some(left_behind(change, effect, stays));
     }
     fate
 }
@@ -249,8 +251,13 @@ fn goes_along(change: &Change, along: Vec<String>) -> Diagnostic {
         .about(&change.address)
 }
 
-fn left_behind(change: &Change, stays: Vec<String>) -> Diagnostic {
-    let what = format!("what refers to `{}` stays: {}", change.address, count(&stays));
+/// What somebody accepted with `--leave-dependents`.
+fn left_behind(change: &Change, effect: Dependents, stays: Vec<String>) -> Diagnostic {
+    let what = match effect {
+        Dependents::Cascade => format!("`{}` takes along what still refers to it: {}", change.address, count(&stays)),
+        Dependents::Orphan => format!("`{}` is deleted, and what refers to it stays: {}", change.address, count(&stays)),
+        Dependents::Refuse => format!("the API may refuse to delete `{}`: {} to it", change.address, refer(&stays)),
+    };
     named(Diagnostic::warning(codes::STILL_NEEDED, what), stays).about(&change.address)
 }
 
