@@ -83,6 +83,7 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         Err(errors) => return fail(context, &errors, &sources),
     };
     session.options.destroy = true;
+    session.options.leave_dependents = args.leave_dependents;
     if globals.only.is_empty() {
         let whole: Vec<String> = targets.iter().map(|target| globset::escape(target)).collect();
         match Selector::new(&whole, &globals.exclude) {

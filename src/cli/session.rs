@@ -410,6 +410,7 @@ fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic
         pinned: BTreeMap::new(),
         adopt_anyway: false,
         destroy: false,
+        leave_dependents: false,
     })
 }
 

@@ -57,7 +57,7 @@ impl SpecReader<'_> {
     /// Renders and checks one spec. `what` names the connection in messages.
     pub fn read(&self, kind: &Kind, node: &Node, what: &str, found: &mut Diagnostics) -> Rendered {
         let mut walk = Walk { reader: self, what, found, out: Rendered::default() };
-        let mut spec = walk.object(&kind.fields, Some(&kind.constants), node, &FieldPath::root());
+        let mut spec = walk.object(&kind.fields, None, Some(&kind.constants), node, &FieldPath::root());
         spec.retain(|key, _| !kind.constants.contains_key(key));
         walk.out.spec = spec;
         walk.out
@@ -73,10 +73,11 @@ struct Walk<'w, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// A map with known keys.
+    /// A map with known keys, or with rules for all others.
     fn object(
         &mut self,
         fields: &IndexMap<String, Field>,
+        values: Option<&Field>,
         constants: Option<&IndexMap<String, serde_json::Value>>,
         node: &Node,
         path: &FieldPath,
@@ -89,8 +90,8 @@ impl Walk<'_, '_> {
             let path = path.key(&entry.key);
             if let Some(constant) = constants.and_then(|c| c.get(&entry.key)) {
                 self.constant(entry, constant);
-            } else if let Some(field) = fields.get(&entry.key) {
-                let value = self.value(&entry.value, Some(field), None, &path);
+            } else if let Some(field) = fields.get(&entry.key).or(values) {
+                let value = self.value(&entry.value, Some(field), Some(&entry.key), &path);
                 map.insert(entry.key.clone(), value);
             } else {
                 self.found.push(reader::unknown_key(entry, &place, &accepted));
@@ -120,9 +121,9 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Any value. `item_key` is the key of the keyed list's item that it belongs to.
-    fn value(&mut self, node: &Node, field: Option<&Field>, item_key: Option<&str>, path: &FieldPath) -> Value {
-        let secret = field.is_some_and(|f| is_secret(f, item_key));
+    /// Any value. `key` is what it stands under, in a keyed list the item's key.
+    fn value(&mut self, node: &Node, field: Option<&Field>, key: Option<&str>, path: &FieldPath) -> Value {
+        let secret = field.is_some_and(|f| is_secret(f, key));
         if secret && matches!(node.kind, NodeKind::Map(_) | NodeKind::List(_)) {
             node.scalars(&mut self.out.hidden);
         }
@@ -132,9 +133,9 @@ impl Walk<'_, '_> {
                 self.literal_secret(node, text, path);
                 Value::Secret(Secret::new(text.as_str()))
             }
-            NodeKind::Map(_) if field.is_some_and(|f| !f.fields.is_empty()) => {
+            NodeKind::Map(_) if field.is_some_and(|f| !f.is_free()) => {
                 let Some(field) = field else { return Value::Null };
-                Value::Map(self.object(&field.fields, None, node, path))
+                Value::Map(self.object(&field.fields, field.values.as_deref(), None, node, path))
             }
             NodeKind::Map(entries) => {
                 let value = Value::Map(
@@ -278,7 +279,7 @@ impl Walk<'_, '_> {
             // Something else stands where an object or a list may hold secrets.
             node.scalars(&mut self.out.hidden);
         }
-        let is_open = !is_secret(field, path.item_key()) && !node.as_str().is_some_and(has_template);
+        let is_open = !is_secret(field, path.name()) && !node.as_str().is_some_and(has_template);
         if is_open && field.kind == FieldType::String && matches!(value, Value::Number(_) | Value::Bool(_)) {
             let written = self.reader.sources.text(node.span);
             error = error.help(format!("quote it: \"{written}\""));

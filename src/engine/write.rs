@@ -285,12 +285,23 @@ impl<'s, 'r> Step<'s, 'r> {
                 format!("`{}` is to be replaced and has no record", self.address()),
             ));
         };
-        let fresh = self.fresh(&record.id).await?;
-        let now = fresh.as_ref().map(|o| basis(&self.connection, self.rules.kind, o)).unwrap_or_default();
-        if self.change.basis != Basis::default() && now != self.change.basis {
-            return failed(self.stale());
+        match self.read_one(&record.id).await {
+            Ok(Some(fresh)) => {
+                let now = basis(&self.connection, self.rules.kind, &fresh);
+                if self.change.basis != Basis::default() && now != self.change.basis {
+                    return failed(self.stale());
+                }
+                delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
+            }
+            // What it belonged to took it along when that was replaced: nothing is left to delete.
+            Ok(None) => {
+                let gone = tombstone(self.run, record, "gone");
+                if let Err(error) = self.run.committer.commit(vec![gone]).await {
+                    return failed(error.diagnostic());
+                }
+            }
+            Err(error) => return failed(self.explain(&error)),
         }
-        delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
         self.added.set(1);
         self.create().await
     }
@@ -440,11 +451,12 @@ impl<'s, 'r> Step<'s, 'r> {
         let object = if self.rules.collection.read.is_some() {
             ReadLane::of(self.lane).read(self.rules.collection, id, self.run.report).await?
         } else {
-            self.lane
-                .list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report)
-                .await?
-                .object(id)
-                .cloned()
+            let list = self.lane.list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report).await?;
+            if list.object(id).is_none() && !list.is_complete() {
+                let why = "the list was cut short, so it does not tell whether the object is there".to_owned();
+                return Err(unexpected(unexpected_answer(why), String::new()));
+            }
+            list.object(id).cloned()
         };
         Ok(object.map(|o| o.as_written(self.rules.kind)))
     }
@@ -668,12 +680,11 @@ impl<'s, 'r> Step<'s, 'r> {
 }
 
 fn no_id(field: &str) -> ApiError {
-    ApiError {
-        class: Failure::Unexpected(format!("the answer to the create has no `{field}`")),
-        status: 200,
-        message: None,
-        code: None,
-    }
+    unexpected_answer(format!("the answer to the create has no `{field}`"))
+}
+
+fn unexpected_answer(why: String) -> ApiError {
+    ApiError { class: Failure::Unexpected(why), status: 200, message: None, code: None }
 }
 
 fn wrap(path: &FieldPath, value: Value) -> Value {

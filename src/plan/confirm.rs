@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff::{ASSUMED, is_same, live_value, wanted_digest};
-use super::unit::{Content, units};
+use super::diff::{ASSUMED, is_same, left, live_value, wanted_digest};
+use super::unit::{Content, Unit, units};
 use crate::config::desired::Connection;
 use crate::path::FieldPath;
 use crate::platform::compare;
@@ -66,6 +66,14 @@ fn without_secrets(value: &mut Value) {
         Value::List(list) => list.iter_mut().for_each(without_secrets),
         Value::Map(map) => map.values_mut().for_each(without_secrets),
         _ => {}
+    }
+}
+
+/// Is this the place of a secret that leaves an object that is compared as one?
+fn takes_out(written: &FieldPath, unit: &Unit<'_>) -> bool {
+    match (&unit.content, written.below(&unit.path)) {
+        (Content::Plain(wanted, _), Some(below)) => !below.steps().is_empty() && wanted.at(&below).is_none(),
+        _ => false,
     }
 }
 
@@ -170,13 +178,15 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
         };
         if sent && !is_same(&unit, Some(&live)) {
             let before = w.before.and_then(|object| live_value(w.kind, &unit, object)).map(|(_, digest)| digest);
-            let changed = w.writes.iter().any(|written| unit.path.starts_with(written));
+            let changed = w.writes.iter().any(|written| unit.path.starts_with(written) || takes_out(written, &unit));
             // Without a record of ours, an API that ignores a field looks like one that has its own form for it.
             if changed && w.prior.is_some() && before.as_ref() == Some(&live_digest) {
                 // Left as it was recorded before: the next plan shows the same change again.
                 if let Some(prior) = w.prior.and_then(|r| r.fields.get(&path)) {
                     fields.insert(path, prior.clone());
                 }
+                let held = w.prior.into_iter().flat_map(|prior| left(prior, &unit));
+                secrets.extend(held.map(|(path, secret)| (path.to_string(), secret.clone())));
                 findings.push(Finding::Ignored(unit.path.clone()));
                 continue;
             }

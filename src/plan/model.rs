@@ -220,6 +220,8 @@ pub enum Side {
     Pending(String),
     /// Not read, or never returned by the API.
     Unread,
+    /// Read, and not shown: it holds secrets, and nobody knows where all of them stand.
+    Hidden,
 }
 
 /// One field of a change.

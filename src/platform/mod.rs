@@ -12,4 +12,5 @@ pub mod mask;
 pub mod model;
 pub mod object;
 pub mod parse;
+pub mod refer;
 pub mod schema;

@@ -64,6 +64,13 @@ impl Object {
                 {
                     body.put(&path, value.clone());
                 }
+                if let Some(read) = field.values.as_ref().and_then(|values| values.read.as_deref()?.strip_suffix(".{key}"))
+                    && let Some(Value::Map(map)) = raw.at(&FieldPath::parse(read))
+                {
+                    for (key, value) in map.iter().filter(|(key, _)| !field.fields.contains_key(*key)) {
+                        body.put(&path.key(key), value.clone());
+                    }
+                }
                 walk(&field.fields, &path, raw, body);
             }
         }

@@ -48,7 +48,7 @@ pub fn render(beside: &Beside<'_>, sources: &Sources, style: &Style) -> String {
     lines.push(draw(titles, [ink::DIM; 4]).end());
     for (row, cells) in beside.rows.iter().zip(&rows) {
         let [path, declared, recorded, live, note] = cells;
-        let differs = !row.same && !matches!(row.live, Side::Unread | Side::Secret(_));
+        let differs = !row.same && !matches!(row.live, Side::Unread | Side::Hidden | Side::Secret(_));
         let ink = if differs { ink::DRIFT } else { ink::PLAIN };
         lines.push(draw([path, declared, recorded, live], [ink::PLAIN, ink::PLAIN, ink::DIM, ink]).end());
         if !note.is_empty() {
@@ -133,6 +133,7 @@ fn side(side: &Side) -> String {
         Side::Secret(None) => SECRET.to_owned(),
         Side::Pending(what) => format!("(known after apply: {})", clean(what)),
         Side::Unread => "(not seen)".to_owned(),
+        Side::Hidden => "(not shown)".to_owned(),
     }
 }
 
@@ -198,7 +199,7 @@ struct Entry<'d> {
 #[must_use]
 pub fn document(beside: &Beside<'_>, diagnostics: &[Diagnostic], sources: &Sources) -> Json {
     let value = |side: &Side| match side {
-        Side::Absent | Side::Unread => None,
+        Side::Absent | Side::Unread | Side::Hidden => None,
         Side::Value(value) => Some(shown(value)),
         other => Some(Json::String(self::side(other))),
     };

@@ -318,7 +318,7 @@ fn in_words(side: &Side) -> Option<String> {
         Side::Value(value) => Some(one_line(value)),
         Side::Absent => Some("(absent)".to_owned()),
         Side::Secret(_) => Some("(secret)".to_owned()),
-        Side::Pending(_) | Side::Unread => None,
+        Side::Pending(_) | Side::Unread | Side::Hidden => None,
     }
 }
 
@@ -525,7 +525,7 @@ impl FieldEntry {
             Side::Value(value) => Some(shown(value)),
             Side::Absent => Some(Json::Null),
             Side::Secret(Some(fingerprint)) => Some(Json::String(format!("(secret {})", fingerprint.short()))),
-            Side::Secret(None) | Side::Pending(_) | Side::Unread => None,
+            Side::Secret(None) | Side::Pending(_) | Side::Unread | Side::Hidden => None,
         };
         Self {
             path: field.path.to_string(),

@@ -12,6 +12,8 @@ use crate::value::Value;
 pub(super) const SECRET: &str = "(secret)";
 /// What stands for a value that is not known yet.
 pub(super) const PENDING: &str = "(known after apply)";
+/// What stands in place of a live value that was read and may hold secrets.
+pub(super) const HIDDEN: &str = "(not shown: it holds secrets)";
 
 /// Could this character drive a terminal or turn a line around?
 pub(super) fn is_unsafe(c: char) -> bool {

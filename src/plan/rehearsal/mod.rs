@@ -368,9 +368,8 @@ impl<'d> Stage<'d> {
 }
 
 fn next_value(field: &Field, name: &str, path: &FieldPath, n: usize) -> Option<Value> {
-    // In a keyed list, whether a value is a secret depends on its item.
-    let is_item_secret = path.item_key().is_some() && crate::platform::parse::is_secret(field, path.item_key());
-    if is_item_secret {
+    // Whether a value is a secret may depend on its key, or on its item's.
+    if crate::platform::parse::is_secret(field, path.name()) {
         let secret = Field { secret: crate::platform::model::SecretRule::Always, ..field.clone() };
         return sample::other(&secret, name, n);
     }

@@ -182,8 +182,17 @@ fn show(fields: &IndexMap<String, Field>, at: &FieldPath, stored: &Value, answer
         if field.reads_as == ReadsAs::Nothing {
             continue;
         }
-        if !field.fields.is_empty() && field.read.is_none() {
+        if !field.is_free() && field.read.is_none() {
             show(&field.fields, &path, stored, answer);
+            let others = value.as_map().into_iter().flatten().filter(|(key, _)| !field.fields.contains_key(*key));
+            for (key, value) in others {
+                let Some(rules) = field.values.as_deref().filter(|rules| rules.reads_as != ReadsAs::Nothing) else { continue };
+                let shown = as_read(rules, Some(key), value);
+                match &rules.read {
+                    Some(read) => place(answer, &read.replace("{key}", key), shown),
+                    None => answer.put(&path.key(key), shown),
+                }
+            }
             continue;
         }
         let shown = as_read(field, None, value);
@@ -206,6 +215,14 @@ fn as_read(field: &Field, key: Option<&str>, value: &Value) -> Value {
             Some(by) => Value::List(items.iter().map(|item| item_as_read(field, by, item)).collect()),
             None => value.clone(),
         },
+        Value::Map(map) if !field.is_free() => {
+            let shown = map.iter().filter_map(|(key, value)| match field.rules(key) {
+                Some(rules) if rules.reads_as == ReadsAs::Nothing => None,
+                Some(rules) => Some((key.clone(), as_read(rules, Some(key), value))),
+                None => Some((key.clone(), value.clone())),
+            });
+            Value::Map(shown.collect())
+        }
         other => other.clone(),
     }
 }
