@@ -13,12 +13,16 @@ mod faults;
 mod flashback;
 #[path = "conformance/gateway.rs"]
 mod gateway;
+#[path = "conformance/generated.rs"]
+mod generated;
 #[path = "conformance/koreai.rs"]
 mod koreai;
 #[path = "conformance/profile.rs"]
 mod profile;
 #[path = "conformance/story.rs"]
 mod story;
+#[path = "conformance/vendors.rs"]
+mod vendors;
 
 use std::collections::BTreeSet;
 
@@ -56,19 +60,72 @@ told! {
     flashback_with_errors_under_200: flashback::llm("flashback_errors=ok");
 }
 
+/// One test for each platform whose profiles are made from its definition.
+macro_rules! told_from_the_definition {
+    ($($platform:ident)*) => {
+        fn made() -> Vec<Profile> {
+            [$(made_for(stringify!($platform))),*].into_iter().flatten().collect()
+        }
+
+        $(#[test]
+        fn $platform() {
+            for profile in made_for(stringify!($platform)) {
+                story::tell(&profile);
+                faults::strike_each_write(&profile);
+            }
+        })*
+    };
+}
+
+told_from_the_definition! {
+    contextforge grafana langfuse litellm mlflow n8n openrouter opik portkey
+}
+
+#[test]
+fn long_lists_are_walked_to_their_end() {
+    let made = made();
+    let mut lists = BTreeSet::new();
+    for profile in &made {
+        if let profile::Served::Defined { list, .. } = &profile.served
+            && lists.insert((profile.platform, *list))
+        {
+            story::walk_a_long_list(profile);
+        }
+    }
+}
+
+/// The story of a definition that somebody else wrote: PATCHBAY_DEFINITION names its file.
+#[test]
+fn a_definition_of_your_own() {
+    let Ok(path) = std::env::var("PATCHBAY_DEFINITION") else { return };
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let mut sources = Sources::default();
+    let file = sources.add(path, text.as_str());
+    let definition = patchbay::platform::parse::parse(file, &text).unwrap_or_else(|e| panic!("{e:#?}"));
+    for profile in generated::profiles(&definition, Some(&text), &generated::ByHand::default()) {
+        story::tell(&profile);
+        faults::strike_each_write(&profile);
+        story::walk_a_long_list(&profile);
+    }
+}
+
+fn made_for(platform: &str) -> Vec<Profile> {
+    let definition = builtin::load(platform, &mut Sources::default()).unwrap().unwrap();
+    generated::profiles(&definition, None, &vendors::of(platform))
+}
+
 #[test]
 fn creates_that_nobody_knows_of_are_settled_without_a_twin() {
-    faults::strike_creates_into_the_unknown(&all());
+    faults::strike_creates_into_the_unknown(&[all(), made()].into_iter().flatten().collect::<Vec<_>>());
 }
 
 #[test]
 fn every_kind_has_a_profile_and_every_field_a_proof() {
-    let all = all();
-    for (platform, _) in builtin::ALL {
+    let all: Vec<Profile> = all().into_iter().chain(made()).collect();
+    for (platform, _) in builtin::every() {
         let definition = builtin::load(platform, &mut Sources::default()).unwrap().unwrap();
         for (name, kind) in &definition.kinds {
-            let profiles: Vec<&Profile> =
-                all.iter().filter(|p| p.platform.as_str() == *platform && p.kind == name.as_str()).collect();
+            let profiles: Vec<&Profile> = all.iter().filter(|p| p.platform == platform && p.kind == name.as_str()).collect();
             assert!(!profiles.is_empty(), "{platform} {name}: no profile walks the story");
             for profile in profiles {
                 check_fields(profile, kind);

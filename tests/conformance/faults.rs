@@ -63,6 +63,9 @@ impl Fault {
 /// Strikes the create, an update and the delete of a profile with each fault; creates that end in the unknown are left
 /// to [`strike_creates_into_the_unknown`].
 pub(crate) fn strike_each_write(profile: &Profile) {
+    if !profile.is_struck {
+        return;
+    }
     std::thread::scope(|scope| {
         for fault in FAULTS {
             scope.spawn(move || strike_each_write_with(profile, fault));
@@ -101,10 +104,10 @@ fn strike_each_write_with(profile: &Profile, fault: &Fault) {
     // Where one server lacks a verb, the last request is the one that counts.
     strike(&mut story, "update", method_of(&lines.last().unwrap().0), fault, fault.update, &[], 1);
 
-    if profile.can_delete {
+    if let Some((delete, _)) = &profile.delete {
         story.prune();
         story.undeclare();
-        strike(&mut story, "delete", "DELETE", fault, fault.of_delete(profile), &["--max-deletes", "1"], 0);
+        strike(&mut story, "delete", method_of(delete), fault, fault.of_delete(profile), &["--max-deletes", "1"], 0);
     }
 }
 
@@ -112,7 +115,7 @@ fn strike_each_write_with(profile: &Profile, fault: &Fault) {
 /// until a request that may be on its way is over; together they wait once.
 pub(crate) fn strike_creates_into_the_unknown(profiles: &[Profile]) {
     std::thread::scope(|scope| {
-        for profile in profiles {
+        for profile in profiles.iter().filter(|profile| profile.is_struck) {
             for fault in FAULTS.iter().filter(|fault| fault.of_create(profile) == UNKNOWN) {
                 scope.spawn(move || {
                     let mut story = Story::new(profile);

@@ -1,9 +1,10 @@
 //! The six kinds of Kore.ai connections.
 
-use patchbay::sandbox::Platform;
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Edit, Line, Profile, Rotation, Shows, Theirs, blocked, changed, line, nothing, update, with};
+use crate::profile::{
+    Drift, Edit, Line, Profile, Rotation, Served, Shows, Theirs, blocked, changed, line, nothing, update, with,
+};
 
 const FIRST: &str = "first-secret-000000";
 const SECOND: &str = "second-secret-00000";
@@ -14,7 +15,7 @@ const ALIKE: &str = "alike-secret-000000";
 
 fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
     Profile {
-        platform: Platform::Koreai,
+        platform: "koreai",
         kind,
         quirks: "",
         spec,
@@ -25,8 +26,10 @@ fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
         drifts: Vec::new(),
         doubts: &[],
         twin: Some(("/connectionId", "cn-twin")),
-        can_delete: false,
+        delete: None,
         gone_is_a_failure: false,
+        served: Served::Own,
+        is_struck: true,
     }
 }
 
