@@ -105,6 +105,7 @@ pub(crate) fn llm(quirks: &'static str) -> Profile {
             },
         ],
         doubts: DOUBTS,
+        never_shown: &[],
         twin: Some(("/id", "twin")),
         delete: Some(line("DELETE /ai/llm/{id}", Value::Null)),
         gone_is_a_failure: quirks == "flashback_errors=ok",

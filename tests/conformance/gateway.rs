@@ -74,6 +74,7 @@ fn provider(quirks: &'static str, has_put: bool, twin: Option<(&'static str, &'s
             },
         ],
         doubts: &[],
+        never_shown: &[],
         twin,
         delete: Some(line("DELETE /api/providers/{id}", Value::Null)),
         gone_is_a_failure: false,

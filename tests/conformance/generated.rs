@@ -20,23 +20,31 @@ use crate::profile::{Does, Drift, Edit, Line, Profile, Rotation, Served, Shows, 
 pub(crate) struct ByHand {
     /// What the server does besides what the definition says.
     pub(crate) vendor: Arc<dyn Vendor>,
-    /// The first and the second value of a field, `kind path`, where a made-up one would not do. `null` leaves it out.
+    /// The first and the second value of a field, `kind path`, where a made-up one would not do.
     pub(crate) values: &'static [(&'static str, &'static str, &'static str)],
+    /// Kinds that are told once without each of these fields, because their server takes one or the other.
+    pub(crate) either: &'static [(&'static str, &'static str)],
     /// What else is declared, for kinds that refer to it.
     pub(crate) beside: &'static str,
 }
 
 impl Default for ByHand {
     fn default() -> Self {
-        Self { vendor: Arc::new(AsDefined), values: &[], beside: "" }
+        Self { vendor: Arc::new(AsDefined), values: &[], either: &[], beside: "" }
     }
 }
 
 /// The profiles of every kind of a definition. `text` is that of a definition that is not built in.
 pub(crate) fn profiles(definition: &Definition, text: Option<&str>, by_hand: &ByHand) -> Vec<Profile> {
     let mut seen = Seen::default();
-    let one = |name: &String| Maker { definition, name, by_hand, text }.profile(&mut seen);
-    definition.kinds.keys().map(one).collect()
+    let mut all = Vec::new();
+    for name in definition.kinds.keys() {
+        let either: Vec<&str> = by_hand.either.iter().filter(|(kind, _)| kind == name).map(|(_, field)| *field).collect();
+        for without in if either.is_empty() { vec![""] } else { either } {
+            all.push(Maker { definition, name, by_hand, text, without }.profile(&mut seen));
+        }
+    }
+    all
 }
 
 /// What another kind of the same platform has shown already: kinds share their fields and their requests.
@@ -51,6 +59,8 @@ struct Maker<'d> {
     name: &'d str,
     by_hand: &'d ByHand,
     text: Option<&'d str>,
+    /// A field that is left out.
+    without: &'d str,
 }
 
 /// One place of a spec that has a value of its own.
@@ -90,7 +100,7 @@ impl Maker<'_> {
         Profile {
             platform: keep(self.definition.platform.clone()),
             kind: keep(self.name.to_owned()),
-            quirks: "",
+            quirks: if self.without.is_empty() { "" } else { keep(format!("without {}", self.without)) },
             spec: keep(written(&first)),
             create: (create, any_body()),
             create_is_repeated: kind.create.idempotent,
@@ -98,6 +108,7 @@ impl Maker<'_> {
             secrets: self.rotations(&leaves, &lines["update"]),
             drifts: self.drifts(&leaves, doubts(if has_stamp { "modified-outside" } else { "no-evidence" }), seen),
             doubts: if has_stamp { &[] } else { doubts("no-evidence") },
+            never_shown: keep_all(self.never_shown(&leaves)),
             twin: self.own_id().is_none().then_some(("", "twin")),
             delete: lines.get("delete").and_then(|lines| lines.first().cloned()),
             gone_is_a_failure: false,
@@ -149,12 +160,15 @@ impl Maker<'_> {
     }
 
     fn value(&self, field: &Field, name: &str, path: &str, n: usize) -> Option<Value> {
+        if path == self.without {
+            return None;
+        }
         let place = format!("{} {path}", self.name);
         let by_hand = |(at, ..): &&(&str, &str, &str)| *at == place || *at == format!("* {path}");
         if let Some((_, first, second)) = self.by_hand.values.iter().find(by_hand) {
             let text = if n == 0 { first } else { second };
             let value: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{place}: {text}: {e}"));
-            return (!value.is_null()).then_some(value);
+            return Some(value);
         }
         if !field.fields.is_empty() {
             let inner = field.fields.iter().filter_map(|(name, field)| {
@@ -196,13 +210,14 @@ impl Maker<'_> {
 
     /// All fields that the same requests change, at once; and all that none changes.
     fn edits(&self, first: &Value, second: &Value, leaves: &[Leaf], lines: &[Line]) -> Vec<Edit> {
-        let mut groups: BTreeMap<Vec<usize>, Vec<&Leaf>> = BTreeMap::new();
+        let mut groups: BTreeMap<(bool, Vec<usize>), Vec<&Leaf>> = BTreeMap::new();
         for leaf in leaves.iter().filter(|leaf| leaf.field.secret != SecretRule::Always) {
-            groups.entry(self.covering(leaf)).or_default().push(leaf);
+            let verbs = self.covering(leaf);
+            groups.entry((verbs.is_empty(), verbs)).or_default().push(leaf);
         }
         let mut now = first.clone();
         let mut edits = Vec::new();
-        for (verbs, leaves) in groups {
+        for ((blocked, verbs), leaves) in groups {
             let mut then = now.clone();
             for leaf in leaves.iter().filter(|leaf| !leaf.is_secret) {
                 let Some(list) = leaf.at.strip_suffix(&format!("/{}", leaf.at.rsplit('/').next().unwrap())) else { continue };
@@ -213,7 +228,6 @@ impl Maker<'_> {
                 }
             }
             let changed: Vec<&&Leaf> = leaves.iter().filter(|leaf| then.pointer(&leaf.at) != now.pointer(&leaf.at)).collect();
-            let blocked = verbs.is_empty();
             let units: BTreeSet<String> = changed.iter().map(|leaf| leaf.unit.clone()).collect();
             if units.is_empty() {
                 continue;
@@ -268,6 +282,12 @@ impl Maker<'_> {
         units
     }
 
+    /// What no read shows and is no secret.
+    fn never_shown(&self, leaves: &[Leaf]) -> Vec<String> {
+        let never = |leaf: &&Leaf| !leaf.is_secret && leaf.field.reads_as == ReadsAs::Nothing;
+        leaves.iter().filter(never).map(|leaf| leaf.unit.clone()).collect()
+    }
+
     /// One drift for each class of field, unless another kind showed it.
     fn drifts(&self, leaves: &[Leaf], doubts: &'static [&'static str], seen: &mut Seen) -> Vec<Drift> {
         let mut drifts = Vec::new();
@@ -300,7 +320,7 @@ impl Maker<'_> {
                 (true, ReadsAs::Mask) => {
                     let name = leaf.name.rsplit('.').next().unwrap();
                     let mask = |secret: &str| self.by_hand.vendor.mask(name, secret);
-                    let (theirs, alike) = (keep(secret(7, &leaf.at)), keep(secret(0, &leaf.at).replacen("first", "alike", 1)));
+                    let (theirs, alike) = (keep(secret(7, &leaf.at)), keep(secret(1, &leaf.at).replacen("other", "alike", 1)));
                     let masked = |secret: &'static str| Theirs::Masked(secret, mask(secret));
                     if mask(theirs) != mask(alike) {
                         drifts.push(drift(format!("a secret that its mask gives away: {class}"), masked(theirs), Shows::Rotate));
@@ -310,11 +330,11 @@ impl Maker<'_> {
                 (true, ReadsAs::Value) => {}
                 // There is no other word.
                 (false, ReadsAs::Value) if field.accepted.len() == 1 => {}
-                (_, ReadsAs::Presence | ReadsAs::Nothing) if !blocked => {
-                    let theirs = keep(secret(7, &leaf.at));
-                    drifts.push(drift(format!("what never shows: {class}"), Theirs::Secret(theirs), Shows::Doubt(doubts)));
+                (is_secret, ReadsAs::Presence | ReadsAs::Nothing) => {
+                    let theirs = Theirs::Secret(keep(secret(7, &leaf.at)));
+                    let shows = if is_secret && !blocked { Shows::Doubt(doubts) } else { Shows::Unseen(doubts) };
+                    drifts.push(drift(format!("what never shows: {class}"), theirs, shows));
                 }
-                (_, ReadsAs::Presence | ReadsAs::Nothing) => {}
                 (false, _) => {
                     let shows = if blocked { Shows::Blocked } else { Shows::Update };
                     drifts.push(drift(class, Theirs::Value(theirs(field)), shows));
@@ -335,7 +355,7 @@ impl Maker<'_> {
             true => (self.name, self.kind()),
             false => other().map_or_else(|| panic!("{}: no kind can be a neighbour", self.name), |(n, k)| (n.as_str(), k)),
         };
-        let maker = Maker { definition, name, by_hand: self.by_hand, text: self.text };
+        let maker = Maker { definition, name, by_hand: self.by_hand, text: self.text, without: self.without };
         let mut spec = required(&kind.fields, &maker.spec(0), "", &collection.natural_key);
         for path in &collection.natural_key {
             let pointer = format!("/{}", path.replace('.', "/"));

@@ -25,6 +25,7 @@ fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
         secrets: Vec::new(),
         drifts: Vec::new(),
         doubts: &[],
+        never_shown: &[],
         twin: Some(("/connectionId", "cn-twin")),
         delete: None,
         gone_is_a_failure: false,

@@ -33,6 +33,8 @@ pub(crate) struct Profile {
     pub(crate) drifts: Vec<Drift>,
     /// What of the object nobody can ever verify, `path why`.
     pub(crate) doubts: &'static [&'static str],
+    /// What is no secret and never shows, so that nobody can ever tell again once others were at the object.
+    pub(crate) never_shown: &'static [&'static str],
     /// What makes a copy of the object another one with the same natural key: the place of the id, and an id. `None`
     /// where one name is one object.
     pub(crate) twin: Option<(&'static str, &'static str)>,
@@ -145,6 +147,8 @@ pub(crate) enum Shows {
     Blocked,
     /// Not as drift; these are the doubts, `path why`. Writing the secrets again puts it back.
     Doubt(&'static [&'static str]),
+    /// Not as drift, with these doubts, `path why`; and nothing puts it back.
+    Unseen(&'static [&'static str]),
 }
 
 /// A connection that nothing may happen to.

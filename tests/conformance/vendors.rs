@@ -23,6 +23,7 @@ pub(crate) fn of(platform: &str) -> ByHand {
   base: { target: t, kind: provider, spec: { name: base, provider_type: openai } }
   other: { target: t, kind: provider, spec: { name: other, provider_type: openai } }
 ",
+            ..ByHand::default()
         },
         "grafana" => ByHand { vendor: Arc::new(Grafana), ..ByHand::default() },
         "langfuse" => ByHand { vendor: Arc::new(Langfuse), ..ByHand::default() },
@@ -49,8 +50,13 @@ pub(crate) fn of(platform: &str) -> ByHand {
         "openrouter" => ByHand { vendor: Arc::new(OpenRouter), ..ByHand::default() },
         "opik" => ByHand {
             vendor: Arc::new(Opik),
-            // A key or a way to get one; and what was marked secret stays so.
-            values: &[("custom-llm api_key", "null", "null"), ("bedrock auth_config", "null", "null")],
+            // A key or a way to get one.
+            either: &[
+                ("custom-llm", "api_key"),
+                ("custom-llm", "auth_config"),
+                ("bedrock", "api_key"),
+                ("bedrock", "auth_config"),
+            ],
             ..ByHand::default()
         },
         "portkey" => ByHand { vendor: Arc::new(Portkey), ..ByHand::default() },
