@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Theirs, blocked, changed, line, nothing, update};
+use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update};
 
 const DOUBTS: &[&str] = &["key no-evidence", "secret no-evidence"];
 
@@ -105,11 +105,12 @@ pub(crate) fn llm(quirks: &'static str) -> Profile {
             },
         ],
         doubts: DOUBTS,
+        doubts_when_new: DOUBTS,
         never_shown: &[],
         twin: Some(("/id", "twin")),
         delete: Some(line("DELETE /ai/llm/{id}", Value::Null)),
         gone_is_a_failure: quirks == "flashback_errors=ok",
         served: Served::Own,
-        is_struck: true,
+        strikes: Strikes::All,
     }
 }

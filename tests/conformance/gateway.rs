@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Theirs, blocked, changed, line, nothing, update};
+use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update};
 
 const FIRST: &str = "first-secret-000000";
 const SECOND: &str = "second-secret-00000";
@@ -74,12 +74,13 @@ fn provider(quirks: &'static str, has_put: bool, twin: Option<(&'static str, &'s
             },
         ],
         doubts: &[],
+        doubts_when_new: &[],
         never_shown: &[],
         twin,
         delete: Some(line("DELETE /api/providers/{id}", Value::Null)),
         gone_is_a_failure: false,
         served: Served::Own,
-        is_struck: true,
+        strikes: Strikes::All,
     }
 }
 

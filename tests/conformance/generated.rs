@@ -14,7 +14,7 @@ use patchbay::platform::sample;
 use patchbay::value::Value as Sample;
 use serde_json::{Map, Value, json};
 
-use crate::profile::{Does, Drift, Edit, Line, Profile, Rotation, Served, Shows, Theirs, any_body, line};
+use crate::profile::{Does, Drift, Edit, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, any_body, line};
 
 /// What is said by hand of a platform.
 pub(crate) struct ByHand {
@@ -22,6 +22,8 @@ pub(crate) struct ByHand {
     pub(crate) vendor: Arc<dyn Vendor>,
     /// The first and the second value of a field, `kind path`, where a made-up one would not do.
     pub(crate) values: &'static [(&'static str, &'static str, &'static str)],
+    /// Has a new object a modification stamp?
+    pub(crate) stamps_at_once: bool,
     /// Kinds that are told once without each of these fields, because their server takes one or the other.
     pub(crate) either: &'static [(&'static str, &'static str)],
     /// What else is declared, for kinds that refer to it.
@@ -30,7 +32,7 @@ pub(crate) struct ByHand {
 
 impl Default for ByHand {
     fn default() -> Self {
-        Self { vendor: Arc::new(AsDefined), values: &[], either: &[], beside: "" }
+        Self { vendor: Arc::new(AsDefined), values: &[], stamps_at_once: true, either: &[], beside: "" }
     }
 }
 
@@ -73,6 +75,8 @@ struct Leaf {
     unit: String,
     field: Field,
     is_secret: bool,
+    /// Does it tell the items of a list apart?
+    is_key: bool,
 }
 
 impl Maker<'_> {
@@ -96,7 +100,11 @@ impl Maker<'_> {
         let lines = self.lines(&base);
         let create = self.line(&base, kind.create.method.as_str(), &kind.create.path, &kind.create.query);
         let requests: Vec<&str> = lines.values().flatten().map(|(line, _)| line.as_str()).chain([create.as_str()]).collect();
-        let is_struck = seen.requests.insert(requests.join("\n"));
+        let strikes = match (seen.requests.is_empty(), seen.requests.insert(requests.join("\n"))) {
+            (true, _) => Strikes::All,
+            (false, true) => Strikes::Few,
+            (false, false) => Strikes::None,
+        };
         Profile {
             platform: keep(self.definition.platform.clone()),
             kind: keep(self.name.to_owned()),
@@ -108,6 +116,7 @@ impl Maker<'_> {
             secrets: self.rotations(&leaves, &lines["update"]),
             drifts: self.drifts(&leaves, doubts(if has_stamp { "modified-outside" } else { "no-evidence" }), seen),
             doubts: if has_stamp { &[] } else { doubts("no-evidence") },
+            doubts_when_new: if has_stamp && self.by_hand.stamps_at_once { &[] } else { doubts("no-evidence") },
             never_shown: keep_all(self.never_shown(&leaves)),
             twin: self.own_id().is_none().then_some(("", "twin")),
             delete: lines.get("delete").and_then(|lines| lines.first().cloned()),
@@ -119,7 +128,7 @@ impl Maker<'_> {
                 beside: format!("{}{}", self.neighbour(), self.by_hand.beside),
                 definition: self.text.map(str::to_owned),
             },
-            is_struck,
+            strikes,
         }
     }
 
@@ -304,7 +313,11 @@ impl Maker<'_> {
                 field.read.is_some(),
                 depth.min(3)
             );
-            if Some(field.read.as_ref().unwrap_or(&leaf.name)) == Some(&self.collection().id)
+            // The id of another object is not known here.
+            let is_known = !leaf.unit.contains("${{");
+            if leaf.is_key
+                || !is_known
+                || Some(field.read.as_ref().unwrap_or(&leaf.name)) == Some(&self.collection().id)
                 || !seen.drifts.insert(format!("{class} {blocked}"))
             {
                 continue;
@@ -387,7 +400,8 @@ struct Place {
     unit: String,
     /// Is what lies below compared as one with this?
     is_whole: bool,
-    key: Option<String>,
+    /// The field that tells the items of the list apart, and its value here.
+    item: Option<(String, String)>,
 }
 
 impl Place {
@@ -404,19 +418,27 @@ fn collect(fields: &indexmap::IndexMap<String, Field>, spec: &Value, place: &Pla
         if !field.fields.is_empty() {
             let inner = Place { is_whole: here.is_whole || !field.merge, ..here };
             collect(&field.fields, value, &inner, all);
+        } else if let (true, Some(map)) = (field.merge, value.as_object()) {
+            // Each key of free content is compared by itself.
+            for key in map.keys() {
+                let Place { at, unit, .. } = here.key(key);
+                let field = Field { kind: FieldType::Any, ..field.clone() };
+                all.push(Leaf { name: here.name.clone(), at, unit, field, is_secret: false, is_key: false });
+            }
         } else if let (Some(by), Some(items)) = (&field.keyed_by, value.as_array()) {
             for (n, item) in items.iter().enumerate() {
                 let key = item[by].as_str().unwrap_or_default().to_owned();
                 let step = Step::Item { by: by.clone(), value: key.clone() };
                 let unit = if here.is_whole { here.unit.clone() } else { FieldPath::parse(&here.unit).join(step).to_string() };
-                let inner = Place { at: format!("{}/{n}", here.at), unit, key: Some(key), ..here.clone() };
+                let inner = Place { at: format!("{}/{n}", here.at), unit, item: Some((by.clone(), key)), ..here.clone() };
                 collect(&field.item, item, &inner, all);
             }
         } else {
-            let is_secret = patchbay::platform::parse::is_secret(field, place.key.as_deref());
+            let is_secret = patchbay::platform::parse::is_secret(field, place.item.as_ref().map(|(_, key)| key.as_str()));
+            let is_key = place.item.as_ref().is_some_and(|(by, _)| by == name);
             // A secret is compared by itself wherever it sits.
             let unit = if is_secret && here.is_whole { here.at[1..].replace('/', ".") } else { here.unit };
-            all.push(Leaf { name: here.name, at: here.at, unit, field: field.clone(), is_secret });
+            all.push(Leaf { name: here.name, at: here.at, unit, field: field.clone(), is_secret, is_key });
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::profile::{
-    Drift, Edit, Line, Profile, Rotation, Served, Shows, Theirs, blocked, changed, line, nothing, update, with,
+    Drift, Edit, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update, with,
 };
 
 const FIRST: &str = "first-secret-000000";
@@ -25,12 +25,13 @@ fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
         secrets: Vec::new(),
         drifts: Vec::new(),
         doubts: &[],
+        doubts_when_new: &[],
         never_shown: &[],
         twin: Some(("/connectionId", "cn-twin")),
         delete: None,
         gone_is_a_failure: false,
         served: Served::Own,
-        is_struck: true,
+        strikes: Strikes::All,
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Profile {
     pub(crate) drifts: Vec<Drift>,
     /// What of the object nobody can ever verify, `path why`.
     pub(crate) doubts: &'static [&'static str],
+    /// The same where nobody changed the object since it was made: some servers give it no stamp until then.
+    pub(crate) doubts_when_new: &'static [&'static str],
     /// What is no secret and never shows, so that nobody can ever tell again once others were at the object.
     pub(crate) never_shown: &'static [&'static str],
     /// What makes a copy of the object another one with the same natural key: the place of the id, and an id. `None`
@@ -44,8 +46,19 @@ pub(crate) struct Profile {
     pub(crate) gone_is_a_failure: bool,
     /// What answers.
     pub(crate) served: Served,
-    /// Is each of its writes struck by faults? One profile is enough where kinds share their requests.
-    pub(crate) is_struck: bool,
+    /// By what its writes are struck.
+    pub(crate) strikes: Strikes,
+}
+
+/// By what the writes of a profile are struck. One profile is enough where kinds share their requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strikes {
+    /// Each fault.
+    All,
+    /// A refusal, and the loss of an answer.
+    Few,
+    /// None.
+    None,
 }
 
 /// What answers the requests of a profile.
@@ -205,6 +218,11 @@ impl Profile {
             Served::Own => Server::quirky(self.quirks),
             Served::Defined { fake, .. } => Server::with(Options { defined: vec![fake.clone()], ..Options::in_memory() }),
         }
+    }
+
+    /// Is it made from a definition?
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self.served, Served::Defined { .. })
     }
 
     /// Where the server keeps its objects.

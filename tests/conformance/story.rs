@@ -9,7 +9,7 @@ use patchbay::sandbox::{Shelf, StoredSecret};
 use serde_json::{Value, json};
 
 use crate::common::{Project, Ran, Server, actions, codes};
-use crate::profile::{Does, Drift, Edit, Line, Profile, Rotation, Served, Shows, any_body, hidden};
+use crate::profile::{Does, Drift, Edit, Line, Profile, Rotation, Served, Shows, Strikes, any_body, hidden};
 
 const ADDRESS: &str = "t/subject";
 const FILE: &str = "connections/all.yaml";
@@ -32,7 +32,7 @@ pub(crate) struct Story<'p> {
     step: String,
 }
 
-/// Tells the whole story of a profile.
+/// Tells the whole story of a profile; of one whose requests another one has shown, what is its own.
 pub(crate) fn tell(profile: &Profile) {
     let mut story = Story::new(profile);
     story.create();
@@ -40,11 +40,24 @@ pub(crate) fn tell(profile: &Profile) {
     for edit in &profile.edits {
         story.edit(edit);
     }
-    for secret in &profile.secrets {
-        story.rotate(secret);
+    // Where there are many, the first one alone and the others at once.
+    let (alone, together) =
+        profile.secrets.split_at(if profile.is_made() { profile.secrets.len().min(1) } else { profile.secrets.len() });
+    for secret in alone {
+        story.rotate(std::slice::from_ref(secret));
+    }
+    if !together.is_empty() {
+        story.rotate(together);
     }
     story.at("after all edits");
     story.settled(EVERY_LOOK);
+    if profile.strikes == Strikes::None {
+        for drift in &profile.drifts {
+            story.drift(drift);
+        }
+        story.remove();
+        return story.end();
+    }
     if profile.delete.is_some() {
         story.replace();
     }
@@ -246,7 +259,7 @@ impl<'p> Story<'p> {
 
     /// Lets the target delete what left the files.
     pub(crate) fn prune(&self) {
-        self.project.replace("patchbay.toml", "auth =", "prune = true\nauth =");
+        self.project.replace("patchbay.toml", "base_url =", "prune = true\nbase_url =");
     }
 
     /// Gives a secret its second value.
@@ -318,14 +331,18 @@ impl<'p> Story<'p> {
         assert_eq!(after, state, "{}: the bytes of the state", self.place());
     }
 
-    fn rotate(&mut self, secret: &Rotation) {
-        self.at(&format!("rotate: {}", secret.field));
+    fn rotate(&mut self, secrets: &[Rotation]) {
+        self.at(&format!("rotate: {}", secrets.iter().map(|secret| secret.field).collect::<Vec<_>>().join(", ")));
         let (id, _) = self.object();
-        self.turn(secret);
+        for secret in secrets {
+            self.turn(secret);
+        }
         self.plans(0, &planned("rotate"));
         self.apply(&[]);
-        self.sends_nothing_but(&secret.sends, &id);
-        self.holds(secret, secret.second);
+        self.sends_nothing_but(&secrets[0].sends, &id);
+        for secret in secrets {
+            self.holds(secret, secret.second);
+        }
         self.settled(&["auto"]);
     }
 
@@ -345,6 +362,7 @@ impl<'p> Story<'p> {
             let (Some(delete), (create, _)) = (&self.profile.delete, &self.profile.create) else { return };
             self.sends_nothing_but(&[delete.clone(), (create.clone(), any_body())], &id);
             self.object();
+            self.is_new();
             self.settled(&["auto"]);
         }
         self.rewrite("    lifecycle: { replace: true }\n    spec:\n", "    spec:\n");
@@ -365,7 +383,8 @@ impl<'p> Story<'p> {
     fn no_drift_but(&self, doubts: &[String]) {
         let document = self.drifts(0);
         assert_eq!((&document["drifted"], &document["missing"]), (&json!([]), &json!([])), "{}: {document:#}", self.place());
-        let (found, wanted) = (doubted(&document), addressed(doubts));
+        let (mut found, wanted) = (doubted(&document), addressed(doubts));
+        found.retain(|doubt| doubt.starts_with(ADDRESS));
         assert_eq!(BTreeSet::from_iter(found), BTreeSet::from_iter(wanted), "{}: {document:#}", self.place());
     }
 
@@ -392,7 +411,7 @@ impl<'p> Story<'p> {
             Shows::Doubt(doubts) => {
                 self.no_drift_but(&self.doubts_now(doubts));
                 self.settled(&["auto", "full"]);
-                self.apply(&["--rewrite-secrets"]);
+                self.apply(&["--rewrite-secrets", "--only", ADDRESS]);
                 self.server.clear_requests();
             }
             Shows::Unseen(doubts) => {
@@ -405,19 +424,21 @@ impl<'p> Story<'p> {
         assert_eq!(unstamped(self.object().1), unstamped(before), "{}: the object is as it was", self.place());
         // Somebody was at the object. Secrets that were not sent again may be theirs, until they are; nobody can tell of
         // what else never shows.
-        let left = self.doubted();
+        let mut left = self.doubted();
         if left.iter().any(|doubt| !self.doubts.contains(doubt)) {
             self.settled(&["auto", "full"]);
-            self.apply(&["--rewrite-secrets"]);
+            self.apply(&["--rewrite-secrets", "--only", ADDRESS]);
             self.server.clear_requests();
-            let for_good = |doubt: &String| {
-                let never = doubt.strip_suffix(" never-written");
-                never.is_some_and(|path| self.profile.never_shown.contains(&path))
-                    || self.profile.doubts.contains(&doubt.as_str())
-            };
-            self.doubts = self.doubted();
-            assert!(self.doubts.iter().all(for_good), "{}: {:?}", self.place(), self.doubts);
+            left = self.doubted();
         }
+        let for_good = |doubt: &String| {
+            let never = doubt.strip_suffix(" never-written");
+            let (doubts, new) = (self.profile.doubts, self.profile.doubts_when_new);
+            never.is_some_and(|path| self.profile.never_shown.contains(&path))
+                || doubts.iter().chain(new).any(|known| known == doubt)
+        };
+        assert!(left.iter().all(for_good), "{}: {left:?}", self.place());
+        self.doubts = left;
         self.no_drift_but(&self.doubts);
         self.settled(&["auto"]);
     }
@@ -426,16 +447,14 @@ impl<'p> Story<'p> {
     #[track_caller]
     fn doubted(&self) -> Vec<String> {
         let all = doubted(&self.drifts(0));
-        all.iter().map(|doubt| doubt.strip_prefix(&format!("{ADDRESS} ")).unwrap_or(doubt).to_owned()).collect()
+        all.iter().filter_map(|doubt| doubt.strip_prefix(&format!("{ADDRESS} "))).map(ToOwned::to_owned).collect()
     }
 
     /// These doubts, but for the paths of which something else is known already.
     fn doubts_now(&self, doubts: &[&str]) -> Vec<String> {
-        let never = |doubt: &&str| {
-            let path = doubt.split(' ').next().unwrap_or_default();
-            self.doubts.iter().find(|known| **known == format!("{path} never-written")).cloned()
-        };
-        doubts.iter().map(|doubt| never(doubt).unwrap_or_else(|| (*doubt).to_owned())).collect()
+        let path = |doubt: &str| doubt.rsplit_once(' ').unwrap_or_default().0.to_owned();
+        let known = |doubt: &&str| self.doubts.iter().find(|known| path(known) == path(doubt)).cloned();
+        doubts.iter().map(|doubt| known(doubt).unwrap_or_else(|| (*doubt).to_owned())).collect()
     }
 
     /// `drift` names the field, and so does `plan` with its cause.
@@ -458,6 +477,11 @@ impl<'p> Story<'p> {
         self.server.clear_requests();
     }
 
+    /// The object was made just now.
+    fn is_new(&mut self) {
+        self.doubts = self.profile.doubts_when_new.iter().map(|doubt| (*doubt).to_owned()).collect();
+    }
+
     fn deleted_outside(&mut self) {
         self.at("deleted outside");
         let (id, _) = self.object();
@@ -471,7 +495,7 @@ impl<'p> Story<'p> {
         self.apply(&[]);
         self.server.clear_requests();
         self.object();
-        self.doubts = self.profile.doubts.iter().map(|doubt| (*doubt).to_owned()).collect();
+        self.is_new();
         self.no_drift_but(&self.doubts);
         self.settled(&["auto"]);
     }

@@ -47,7 +47,7 @@ pub(crate) fn of(platform: &str) -> ByHand {
             ..ByHand::default()
         },
         "n8n" => ByHand { vendor: Arc::new(N8n), ..ByHand::default() },
-        "openrouter" => ByHand { vendor: Arc::new(OpenRouter), ..ByHand::default() },
+        "openrouter" => ByHand { vendor: Arc::new(OpenRouter), stamps_at_once: false, ..ByHand::default() },
         "opik" => ByHand {
             vendor: Arc::new(Opik),
             // A key or a way to get one.
@@ -59,7 +59,7 @@ pub(crate) fn of(platform: &str) -> ByHand {
             ],
             ..ByHand::default()
         },
-        "portkey" => ByHand { vendor: Arc::new(Portkey), ..ByHand::default() },
+        "portkey" => ByHand { vendor: Arc::new(Portkey), stamps_at_once: false, ..ByHand::default() },
         _ => ByHand::default(),
     }
 }
