@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 use patchbay::platform::builtin;
 use patchbay::platform::model::{Field, Kind, SecretRule};
 use patchbay::source::Sources;
-use profile::Profile;
+use profile::{Profile, Served};
 
 /// One test for each profile, and the list of all of them.
 macro_rules! told {
@@ -86,11 +86,51 @@ fn long_lists_are_walked_to_their_end() {
     let made = made();
     let mut lists = BTreeSet::new();
     for profile in &made {
-        if let profile::Served::Defined { list, .. } = &profile.served
+        if let Served::Defined { list, .. } = &profile.served
             && lists.insert((profile.platform, *list))
         {
             story::walk_a_long_list(profile);
         }
+    }
+}
+
+/// A definition with one mistake does not pass, on a server that knows better: the vendor's ways, and the right definition.
+#[test]
+fn a_mistake_in_a_definition_fails_its_story() {
+    for (platform, kind, from, to) in [
+        (
+            "contextforge",
+            "model",
+            "        covers:\n          - model_id\n",
+            "        covers:\n          - provider_id\n          - model_id\n",
+        ),
+        ("grafana", "data-source", "semantics: replace", "semantics: merge"),
+        ("langfuse", "llm-connection", "style: page, size: 100 }", "style: page, size: 500 }"),
+        ("litellm", "credential", "semantics: replace, covers: [display_name", "semantics: merge, covers: [display_name"),
+        ("mlflow", "secret", "covers: [secret_value, auth_config]", "covers: \"*\""),
+        ("n8n", "openai", "        body: { isPartialData: true }\n", ""),
+        ("openrouter", "byok-key", "read: label", "read: snippet"),
+        ("opik", "openai", "body: { ids: [\"{id}\"] }", "body: { id: \"{id}\" }"),
+        ("portkey", "openai", "size: 100, first: 0", "size: 100, first: 1"),
+    ] {
+        let (_, text) = builtin::every().find(|(name, _)| *name == platform).unwrap();
+        assert!(text.contains(from), "{platform}: {from}");
+        let text = text.replace(from, to);
+        let mut sources = Sources::default();
+        let file = sources.add("wrong.yaml", text.as_str());
+        let wrong = patchbay::platform::parse::parse(file, &text).unwrap_or_else(|e| panic!("{platform}: {e:#?}"));
+        let mut all = generated::profiles(&wrong, Some(&text), &vendors::of(platform));
+        let at = all.iter().position(|profile| profile.kind == kind).unwrap();
+        let mut profile = all.swap_remove(at);
+        let right = made_for(platform).swap_remove(at);
+        if let (Served::Defined { fake, .. }, Served::Defined { fake: right, .. }) = (&mut profile.served, right.served) {
+            *fake = right;
+        }
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            story::walk_a_long_list(&profile);
+            story::tell(&profile);
+        }));
+        assert!(told.is_err(), "{platform} {kind}: the story does not see that `{from}` is `{to}`");
     }
 }
 

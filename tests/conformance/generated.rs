@@ -304,14 +304,13 @@ impl Maker<'_> {
             let blocked = self.covering(leaf).is_empty();
             let (field, depth) = (&leaf.field, leaf.at.matches('/').count());
             let class = format!(
-                "{:?} {:?} {} {} {:?} {} {}",
+                "{:?} {:?} secret {} words {} elsewhere {} nested {}",
                 field.kind,
                 field.reads_as,
                 leaf.is_secret,
-                field.accepted.is_empty(),
-                field.compare,
+                !field.accepted.is_empty(),
                 field.read.is_some(),
-                depth.min(3)
+                depth > 1
             );
             // The id of another object is not known here.
             let is_known = !leaf.unit.contains("${{");

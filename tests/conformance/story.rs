@@ -52,18 +52,14 @@ pub(crate) fn tell(profile: &Profile) {
     story.at("after all edits");
     story.settled(EVERY_LOOK);
     if profile.strikes == Strikes::None {
-        for drift in &profile.drifts {
-            story.drift(drift);
-        }
+        story.others();
         story.remove();
         return story.end();
     }
     if profile.delete.is_some() {
         story.replace();
     }
-    for drift in &profile.drifts {
-        story.drift(drift);
-    }
+    story.others();
     story.deleted_outside();
     story.at("after all drift");
     story.settled(EVERY_LOOK);
@@ -388,9 +384,16 @@ impl<'p> Story<'p> {
         assert_eq!(BTreeSet::from_iter(found), BTreeSet::from_iter(wanted), "{}: {document:#}", self.place());
     }
 
+    /// What others do to the object.
+    fn others(&mut self) {
+        self.no_drift_but(&self.doubts);
+        for drift in &self.profile.drifts {
+            self.drift(drift);
+        }
+    }
+
     fn drift(&mut self, drift: &Drift) {
         self.at(&format!("drift: {}", drift.class));
-        self.no_drift_but(&self.doubts);
         let (id, before) = self.object();
         let shelf = self.shelf;
         self.server.edit(|store| {
@@ -439,7 +442,6 @@ impl<'p> Story<'p> {
         };
         assert!(left.iter().all(for_good), "{}: {left:?}", self.place());
         self.doubts = left;
-        self.no_drift_but(&self.doubts);
         self.settled(&["auto"]);
     }
 
