@@ -210,7 +210,7 @@ pub enum Command {
     Platform(super::platform::PlatformArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(
-        after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level\n  patchbay sandbox --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\".\nA target with base_url = \"sandbox:\" needs no server at all."
+        after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --definition platforms/mygw.yaml\n  patchbay sandbox --quirk read_back=top-level\n  patchbay sandbox --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\".\nA target with base_url = \"sandbox:\" needs no server at all."
     )]
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
@@ -362,6 +362,9 @@ pub struct SandboxArgs {
     /// Accept only this API key; any key otherwise
     #[arg(long, value_name = "KEY", env = "PATCHBAY_SANDBOX_KEY", hide_env = true, hide_env_values = true)]
     pub key: Option<String>,
+    /// Serve this platform, too, as its definition says: a file, or the name of a built-in one
+    #[arg(long, value_name = "FILE|NAME")]
+    pub definition: Vec<String>,
     /// Behave otherwise: NAME=VALUE
     #[arg(long, value_name = "NAME=VALUE", add = super::complete::quirks())]
     pub quirk: Vec<String>,

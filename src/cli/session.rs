@@ -22,6 +22,7 @@ use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
 use crate::plan::saved::Choices;
 use crate::plan::select::Selector;
+use crate::platform::fake::Fake;
 use crate::platform::model::{AuthScheme, Definition};
 use crate::sandbox::{self, Quirks, Sandbox};
 use crate::secret::{Redactor, Secret};
@@ -225,7 +226,7 @@ pub async fn reach(
     let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
     let (base_url, sandbox) = match target.base_url.strip_prefix(SANDBOX) {
         Some(settings) => {
-            let sandbox = start_sandbox(dir, globals, name, target, settings).await?;
+            let sandbox = start_sandbox(dir, globals, (name, target), settings, definition).await?;
             let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
                 Diagnostic::error(
                     codes::NOT_ACCEPTED,
@@ -254,7 +255,9 @@ pub async fn reach(
         Some((name, scheme)) => headers.extend(credentials(name, scheme, &target.auth, redactor)),
         // The sandbox takes anything.
         None if sandbox.is_some() && schemes.iter().all(|(_, scheme)| !scheme.header.is_empty()) => {
-            headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+            let first = schemes.first().map(|(_, scheme)| *scheme);
+            headers.extend(first.map(|s| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+            headers.extend(first.iter().flat_map(|s| s.also.keys()).map(|name| (name.clone(), Secret::new("sandbox"))));
         }
         None => {}
     }
@@ -296,9 +299,9 @@ fn authorities(dir: &Path, path: &str) -> Result<Vec<u8>, Diagnostic> {
 async fn start_sandbox(
     dir: &Path,
     globals: &Globals,
-    name: &str,
-    target: &Target,
+    (name, target): (&str, &Target),
     settings: &str,
+    definition: &Arc<Definition>,
 ) -> Result<Sandbox, Diagnostic> {
     let wrong = |error: &sandbox::SandboxError| {
         Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox of `{name}` cannot start: {error}"))
@@ -313,6 +316,11 @@ async fn start_sandbox(
         file: Some(folder.join(format!("{stem}.jsonl"))),
         log: Some(folder.join(format!("{stem}.requests.jsonl"))),
         quirks,
+        // What has no handler of its own is made from its definition.
+        defined: match sandbox::Platform::named(&definition.platform) {
+            Some(_) => Vec::new(),
+            None => vec![Fake::new(Arc::clone(definition))],
+        },
         ..sandbox::Options::in_memory()
     };
     sandbox::start(options).await.map_err(|e| wrong(&e))

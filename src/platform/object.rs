@@ -111,7 +111,7 @@ fn scalar(json: &serde_json::Value) -> Option<String> {
 }
 
 /// A step of a path without its percent signs.
-fn decoded(step: &str) -> Option<String> {
+pub(super) fn decoded(step: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(step.len());
     let mut rest = step.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -2,7 +2,6 @@
 //! behaves as the definition says. It shows what the definition makes of an API — what can be changed, by which request,
 //! which secrets can be verified — and where it contradicts itself. No network, no clock.
 
-mod sample;
 mod server;
 
 use std::collections::BTreeMap;
@@ -24,6 +23,7 @@ use crate::platform::exchange::ApiError;
 use crate::platform::model::{Collection, Definition, Delete, Field, Kind, Paging, ReadBack, ReadsAs, Semantics, Trust, Update};
 use crate::platform::object::{Completeness, Lister, Object, natural_key, read_answer};
 use crate::platform::parse::field_at;
+use crate::platform::sample;
 use crate::source::Span;
 use crate::state::{Fingerprinter, Key, Record};
 use crate::value::Value;

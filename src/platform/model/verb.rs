@@ -235,6 +235,15 @@ impl Passed {
         }
     }
 
+    /// A value that says yes.
+    #[must_use]
+    pub fn good(&self) -> serde_json::Value {
+        match self {
+            Self::At(_) => true.into(),
+            Self::Word(word) => word.is.first().map_or("passed", String::as_str).into(),
+        }
+    }
+
     /// What a value says; `None` if it says neither.
     #[must_use]
     pub fn reads(&self, value: &serde_json::Value) -> Option<bool> {

@@ -1,17 +1,19 @@
 //! A spec made up from a kind's fields, and other values for each of them.
 
-use crate::platform::model::{Compare, Field, FieldType, Kind, SecretRule};
-use crate::platform::parse::is_secret;
+use super::model::{Compare, Field, FieldType, Kind, SecretRule};
+use super::parse::is_secret;
 use crate::secret::Secret;
 use crate::value::{Map, Value};
 
 /// A spec with every field that the kind knows.
-pub(super) fn spec(kind: &Kind) -> Value {
+#[must_use]
+pub fn spec(kind: &Kind) -> Value {
     Value::Map(kind.fields.iter().map(|(name, field)| (name.clone(), value(field, name, 0))).collect())
 }
 
 /// The `n`th value of a field; `None` where it has no more.
-pub(super) fn other(field: &Field, name: &str, n: usize) -> Option<Value> {
+#[must_use]
+pub fn other(field: &Field, name: &str, n: usize) -> Option<Value> {
     let last = match (field.accepted.len(), field.kind) {
         (0, FieldType::Boolean) => 1,
         // A set of words: all of them, and one alone.
