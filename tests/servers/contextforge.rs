@@ -147,6 +147,39 @@ fn contextforge_makes_nothing_twice_when_answers_get_lost() {
 }
 
 #[test]
+fn contextforge_is_asked_nothing_more_with_a_wrong_password() {
+    let Some(server) = server::contextforge() else { return };
+    // The fifth refusal would lock the user out.
+    let login = "auth = { email = \"${{ env.EMAIL }}\", password = \"${{ env.PASSWORD }}\" }";
+    let story = story(&server, login).with("EMAIL", ADMIN.0).with("PASSWORD", "not the password");
+    story.refused(&["apply", "--yes"], 1, "PB0601");
+    let asked = server.seen();
+    assert!(asked.len() < 5 && asked.iter().all(|seen| seen.line() == "POST auth/login 401"), "{asked:?}");
+}
+
+#[test]
+fn contextforge_gets_one_of_each_from_two_people_at_once() {
+    let Some(mut server) = server::contextforge() else { return };
+    // Each has the files and a state of their own.
+    let people = [story(&server, TOKEN), story(&server, TOKEN)];
+    std::thread::scope(|scope| {
+        let runs = people.each_ref().map(|person| scope.spawn(|| person.run(&["apply", "--yes"])));
+        for ran in runs.map(|run| run.join().unwrap()) {
+            assert!(ran.code == 0 || ran.to_string().contains("PB0604"), "who comes second is told: {ran}");
+        }
+    });
+    let made = |lines: &[String]| lines.iter().filter(|line| line.ends_with(" 201")).count();
+    let mut lines = server.lines();
+    for person in &people {
+        person.apply();
+        assert!(person.planned().is_empty());
+    }
+    lines.extend(server.lines());
+    assert_eq!(made(&lines), 3, "{lines:?}");
+    assert_eq!(server.stored(), forge(KEY, NESTED));
+}
+
+#[test]
 fn contextforge_takes_every_change_and_keeps_the_keys() {
     let Some(mut server) = server::contextforge() else { return };
     let story = built(&mut server);
@@ -278,6 +311,8 @@ fn contextforge_what_others_made_is_taken_over() {
     let ran = story.run(&["import", "--yes"]);
     assert!(ran.code == 0 && ran.stdout.contains("will adopt"), "{ran}");
     assert_eq!(server.lines(), [""; 0], "to take over is not to write");
+    let ran = story.run(&["export"]);
+    assert!(ran.code == 0 && ran.stdout.contains("${{ env."), "{ran}");
     story.edit("name: bedrock", "name: Bedrock");
     story.apply();
     assert_eq!(server.lines(), [""; 0]);

@@ -317,6 +317,8 @@ fn mlflow_what_others_made_is_taken_over() {
     let ran = story.run(&["import", "--yes"]);
     assert!(ran.code == 0 && ran.stdout.contains("Adopted 4."), "{ran}");
     assert_eq!(server.lines(), [""; 0], "to take over is not to write");
+    let ran = story.run(&["export"]);
+    assert!(ran.code == 0 && ran.stdout.contains("${{ env."), "{ran}");
     story.doubts("gw/key", "secret_value.api_key");
     assert_eq!(server.stored(), house(KEY));
 

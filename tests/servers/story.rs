@@ -107,7 +107,7 @@ impl Story {
             assert!(ran.code == 0 && ran.stdout.contains("No changes."), "{ran}");
             assert!(!ran.stdout.contains("cannot be verified"), "{ran}");
         }
-        assert_eq!(self.run(&["drift"]).code, 0);
+        assert_eq!(self.run(&["drift", "-vv"]).code, 0);
     }
 
     /// Nothing is left to do, and the plan says that it cannot tell whether this secret is still ours.
