@@ -198,10 +198,11 @@ fn check_fields(profiles: &[&Profile], kind: &Kind) {
 fn leaves<'f>(at: &str, fields: impl IntoIterator<Item = (&'f String, &'f Field)>, all: &mut Vec<(String, SecretRule)>) {
     for (name, field) in fields {
         let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-        if field.fields.is_empty() && field.item.is_empty() {
+        if field.is_free() && field.item.is_empty() {
             all.push((path, field.secret));
         } else {
             leaves(&path, field.fields.iter().chain(&field.item), all);
+            all.extend(field.values.iter().map(|rules| (format!("{path}.*"), rules.secret)));
         }
     }
 }

@@ -41,7 +41,13 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
         },
         FieldType::Object if field.is_free() => Value::Map([("sample".to_owned(), text(name, n))].into_iter().collect()),
         FieldType::Object => {
-            let others = field.values.iter().map(|rules| (SAMPLE_KEY.to_owned(), keyed(rules, SAMPLE_KEY, n)));
+            // A rule that goes by the key is shown on both sides.
+            let keys = |rules: &Field| {
+                let both = rules.secret == SecretRule::WhenKeyMatchesAuth;
+                [Some(SECRET_KEY), both.then_some(PLAIN_KEY)].into_iter().flatten()
+            };
+            let of = |rules| keys(rules).map(move |key| (key.to_owned(), keyed(rules, key, n)));
+            let others = field.values.as_deref().into_iter().flat_map(of);
             Value::Map(field.fields.iter().map(|(name, field)| (name.clone(), value(field, name, n))).chain(others).collect())
         }
         FieldType::List | FieldType::Set => match &field.keyed_by {
@@ -57,7 +63,9 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
 }
 
 /// The key of a value whose key the definition does not know; it looks like a credential's.
-const SAMPLE_KEY: &str = "sample_token";
+const SECRET_KEY: &str = "sample_token";
+/// One that does not.
+const PLAIN_KEY: &str = "sample";
 
 fn keyed(rules: &Field, key: &str, n: usize) -> Value {
     if is_secret(rules, Some(key)) { secret(key, n) } else { value(rules, key, n) }

@@ -414,9 +414,19 @@ impl Place {
 fn collect(fields: &indexmap::IndexMap<String, Field>, spec: &Value, place: &Place, all: &mut Vec<Leaf>) {
     for (name, field) in fields {
         let (here, Some(value)) = (place.key(name), spec.get(name)) else { continue };
-        if !field.fields.is_empty() {
+        if !field.is_free() {
             let inner = Place { is_whole: here.is_whole || !field.merge, ..here };
             collect(&field.fields, value, &inner, all);
+            // What the definition has rules for without naming it: `headers.*`.
+            let free = value.as_object().into_iter().flatten().filter(|(key, _)| !field.fields.contains_key(*key));
+            for (key, _) in free {
+                let Some(rules) = field.values.as_deref() else { continue };
+                let below = inner.key(key);
+                let is_secret = patchbay::platform::parse::is_secret(rules, Some(key));
+                let unit = if is_secret && below.is_whole { below.at[1..].replace('/', ".") } else { below.unit };
+                let name = format!("{}.*", inner.name);
+                all.push(Leaf { name, at: below.at, unit, field: rules.clone(), is_secret, is_key: false });
+            }
         } else if let (true, Some(map)) = (field.merge, value.as_object()) {
             // Each key of free content is compared by itself.
             for key in map.keys() {
