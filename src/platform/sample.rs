@@ -41,14 +41,8 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
         },
         FieldType::Object if field.is_free() => Value::Map([("sample".to_owned(), text(name, n))].into_iter().collect()),
         FieldType::Object => {
-            // A rule that goes by the key is shown on both sides.
-            let keys = |rules: &Field| {
-                let both = rules.secret == SecretRule::WhenKeyMatchesAuth;
-                [Some(SECRET_KEY), both.then_some(PLAIN_KEY)].into_iter().flatten()
-            };
-            let of = |rules| keys(rules).map(move |key| (key.to_owned(), keyed(rules, key, n)));
-            let others = field.values.as_deref().into_iter().flat_map(of);
-            Value::Map(field.fields.iter().map(|(name, field)| (name.clone(), value(field, name, n))).chain(others).collect())
+            let known = field.fields.iter().map(|(name, field)| (name.clone(), value(field, name, n)));
+            Value::Map(known.chain(field.values.iter().flat_map(|rules| free(rules, n))).collect())
         }
         FieldType::List | FieldType::Set => match &field.keyed_by {
             Some(by) => Value::List(["Authorization", "X-Sample"].into_iter().map(|key| item(field, by, key, n)).collect()),
@@ -66,6 +60,16 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
 const SECRET_KEY: &str = "sample_token";
 /// One that does not.
 const PLAIN_KEY: &str = "sample";
+
+/// Values whose keys the definition does not know. A rule that goes by the key is shown on both sides.
+#[must_use]
+pub fn free(rules: &Field, n: usize) -> Vec<(String, Value)> {
+    let mut keys = vec![SECRET_KEY];
+    if rules.secret == SecretRule::WhenKeyMatchesAuth {
+        keys.push(PLAIN_KEY);
+    }
+    keys.into_iter().map(|key| (key.to_owned(), keyed(rules, key, n))).collect()
+}
 
 fn keyed(rules: &Field, key: &str, n: usize) -> Value {
     if is_secret(rules, Some(key)) { secret(key, n) } else { value(rules, key, n) }

@@ -184,7 +184,9 @@ impl Maker<'_> {
                 let value = self.value(field, name, &format!("{path}.{name}"), n)?;
                 Some((name.clone(), value))
             });
-            return Some(Value::Object(inner.collect()));
+            let free = field.values.iter().flat_map(|rules| sample::free(rules, n));
+            let free = free.map(|(key, value)| (key.clone(), json_of(&value, &format!("{path}.{key}"))));
+            return Some(Value::Object(inner.chain(free).collect()));
         }
         let sample = sample::other(field, name, n).or_else(|| sample::other(field, name, 0))?;
         let mut value = json_of(&sample, path);

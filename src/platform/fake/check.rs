@@ -72,12 +72,10 @@ fn one(field: &Field, name: &str, value: &Json) -> Result<(), String> {
         return Err(format!("`{name}` cannot be `{word}`"));
     }
     match value {
-        Json::Object(map) if !field.fields.is_empty() => {
-            if let Some(unknown) = map.keys().find(|key| !field.fields.contains_key(*key)) {
-                return Err(format!("`{name}.{unknown}` is not known"));
-            }
-            inside(&field.fields, map)
-        }
+        Json::Object(map) if !field.is_free() => map.iter().try_for_each(|(key, value)| match field.rules(key) {
+            Some(rules) => one(rules, key, value),
+            None => Err(format!("`{name}.{key}` is not known")),
+        }),
         Json::Array(items) => items.iter().filter_map(Json::as_object).try_for_each(|item| inside(&field.item, item)),
         _ => Ok(()),
     }
