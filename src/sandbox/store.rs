@@ -193,7 +193,7 @@ impl Store {
         if Platform::named(name).is_none() && !name.contains(" /") {
             return Err("unknown platform".to_owned());
         }
-        let shelf = self.shelf(&name.to_owned());
+        let shelf = self.shelf(name);
         let number = value.get("n").and_then(Value::as_u64).ok_or("`n` is missing")?;
         let id = value.get("id").and_then(Value::as_str).ok_or("`id` is missing")?.to_owned();
         let (platform, contents) = (shelf.platform(), &mut self.shelves[shelf.0].1);

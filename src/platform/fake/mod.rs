@@ -187,13 +187,13 @@ impl Fake {
         match first.op {
             Op::List(collection) => {
                 let all = objects.all(&collection.list.path);
-                let shown = all.into_iter().filter_map(|(id, object)| self.shown(&id, object)).collect();
+                let shown = all.into_iter().filter_map(|(id, object)| self.shown(&id, &object)).collect();
                 Ok(Answer::new(200, page::page(collection, call, self.vendor.page(call), shown)))
             }
             Op::Read(collection) => {
                 let id = first.ids.first().map(String::as_str).unwrap_or_default();
                 let object = self.existing(objects, collection, id)?;
-                let shown = self.shown(id, object).unwrap_or_default();
+                let shown = self.shown(id, &object).unwrap_or_default();
                 Ok(Answer::new(200, object::wrapped(collection.read.as_ref().map_or("", |read| &read.item), shown)))
             }
             Op::Create(..) => self.create(objects, call, &routes),
@@ -202,8 +202,8 @@ impl Fake {
     }
 
     /// An object as a list and a read show it.
-    fn shown(&self, id: &str, object: Json) -> Option<Json> {
-        let object = Stored::from_json(&object)?;
+    fn shown(&self, id: &str, object: &Json) -> Option<Json> {
+        let object = Stored::from_json(object)?;
         let kind = self.definition.kinds.get(&object.kind)?;
         let collection = self.definition.collections.get(&kind.collection)?;
         Some(object.shown(collection, kind, id))
