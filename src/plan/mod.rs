@@ -11,6 +11,7 @@
 //! | `beside` | one connection as it is declared, recorded and live |
 //! | `confirm` | what a read-back proves, and the record after a write |
 //! | `rehearsal` | the story of a connection, played offline for each kind of a definition |
+//! | `survey` | what is asked of a live API, and what its answers say about its definition |
 //! | `leftover` | records that no connection speaks for |
 //! | `guards` | what must hold before the first write |
 //!
@@ -29,5 +30,6 @@ pub mod planner;
 pub mod rehearsal;
 pub mod saved;
 pub mod select;
+pub mod survey;
 pub mod unit;
 pub mod verdict;
