@@ -104,6 +104,7 @@ impl Desk<'_> {
         self.before = self.list().await?.objects.into_iter().map(|object| object.id).collect();
         let disposable = self.run.subject.disposable;
         let (id, answer) = self.make(create(&self.run.subject)).await?;
+        self.evidence.is_made = true;
         self.evidence.answer = answer;
         let Some(first) = self.look_for(&id).await? else { return self.list_item(&id).await };
         let second = self.look(&id).await?;
@@ -338,6 +339,7 @@ impl Desk<'_> {
             self.made.extend(own);
         }
         let mut left = Vec::new();
+        let mut said_gone = Vec::new();
         for id in std::mem::take(&mut self.made) {
             let Some(request) = self.delete_request(&id) else {
                 left.push((id, None));
@@ -345,11 +347,18 @@ impl Desk<'_> {
             };
             let request = RequestSpec { idempotent: true, ..request };
             match self.unless_now(self.run.lane.call(&request, self.run.report)).await {
-                Some(Ok(_)) => {}
-                Some(Err(error)) if error.is_not_found() => {}
+                Some(Ok(_)) => said_gone.push((id, None)),
+                Some(Err(error)) if error.is_not_found() => said_gone.push((id, Some(error))),
                 Some(Err(error)) => left.push((id, Some(error))),
                 None => left.push((id, None)),
             }
+        }
+        // The definition is in doubt here, and its delete with it: the list has the last word.
+        if !said_gone.is_empty()
+            && let Some(Ok(listing)) = self.unless_now(self.list()).await
+        {
+            let is_there = |(id, _): &(String, _)| listing.objects.iter().any(|object| object.id == *id);
+            left.extend(said_gone.into_iter().filter(is_there));
         }
         left
     }

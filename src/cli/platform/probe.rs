@@ -217,7 +217,7 @@ fn disposable(
 
 fn question(scene: &Scene<'_>, disposable: &Disposable, host: &str) -> String {
     let end = match scene.kind.delete {
-        Delete::None => "changed, and LEFT THERE: the API cannot delete it",
+        Delete::None => "changed, and stays there: the API cannot delete it",
         Delete::By(_) => "changed and deleted again",
     };
     format!(

@@ -67,11 +67,13 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Does this deployment lack the request? The object is there, so what was not found is the request.
+    /// Does this deployment lack the request? The object is there, so what was not found is the request; or what a value
+    /// that is tried refers to.
     #[must_use]
     pub fn is_missing(&self) -> bool {
+        let is_new = matches!(self.trial.way, Way::Change(_) | Way::Force(_));
         let refused = match &self.reply {
-            Reply::Refused(error) => error.class == Failure::Api(ErrorClass::NotFound) || error.status == 405,
+            Reply::Refused(error) => error.status == 405 || (error.class == Failure::Api(ErrorClass::NotFound) && !is_new),
             Reply::Done(_) => false,
         };
         refused && self.after.is_some()
@@ -114,6 +116,8 @@ pub struct Gone {
 /// Everything that was seen. What could not be looked at is not there, and nothing is found about it.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
+    /// Was it made?
+    pub is_made: bool,
     /// The object in the answer to the create; none if no id was where the definition says.
     pub answer: Option<Object>,
     /// The object read twice, with nothing in between.
@@ -222,6 +226,9 @@ fn refusal(error: &ApiError) -> String {
 fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 mod tests;

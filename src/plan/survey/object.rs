@@ -15,6 +15,9 @@ use crate::value::Value;
 
 /// Findings about its first moments.
 pub(super) fn born(subject: &Subject<'_>, evidence: &Evidence) -> Vec<Finding> {
+    if !evidence.is_made {
+        return Vec::new();
+    }
     let mut all = vec![created(subject, evidence)];
     all.extend(duplicate(subject, evidence));
     all.extend(listed(subject, evidence));
