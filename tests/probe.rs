@@ -127,9 +127,9 @@ fn the_questions_and_their_answers() {
         read-back agrees `name`, `aiType`, `endpoint`, `workspaceId`
         secret agrees a mask with the first 3 characters
         secret agrees nothing
-        unsent agrees it keeps it: `endpoint`, when `aiType` is sent alone
+        unsent agrees it keeps `endpoint` when `aiType` is sent alone
         change agrees `aiType`, `endpoint`, `name`
-        change agrees it accepts another secret: `key`, `secret`
+        change agrees it accepts another secret in `key`, `secret`
         test agrees it fails with them
         delete agrees the object is not listed any more
         delete agrees that it is not found: 404 ("AI LLM configuration not found")
@@ -166,7 +166,7 @@ fn what_the_definition_gets_wrong_is_found_out() {
         ),
         ("gateway/provider", &[("reads_as: nothing", "reads_as: mask")], "secret contradicts nothing"),
         ("flashback/llm", &[("reads_as: mask", "reads_as: nothing")], "secret contradicts a mask with the first 3 characters"),
-        ("gateway/provider", &[("semantics: merge", "semantics: replace")], "unsent contradicts it keeps it: `metadata.baseUrl`"),
+        ("gateway/provider", &[("semantics: merge", "semantics: replace")], "unsent contradicts it keeps `metadata.baseUrl`"),
         (
             "koreai/custom",
             &[("semantics: replace, covers: \"*\", requires: all", "semantics: merge, covers: \"*\"")],
@@ -178,7 +178,7 @@ fn what_the_definition_gets_wrong_is_found_out() {
                 "merge: true\n        description: What the model",
                 "merge: true\n        patch: parts\n        description: What the model",
             )],
-            "parts contradicts it loses it: `llmFeatures.streaming`",
+            "parts contradicts it loses `llmFeatures.streaming`",
         ),
         (
             "flashback/llm",
@@ -241,10 +241,14 @@ fn what_a_server_does_otherwise_is_found_out() {
         ),
         ("list_total=false", "koreai/openai", "list contradicts 1 came, and nothing says whether that is all"),
         ("list_short=true", "koreai/openai", "list contradicts nothing"),
-        ("patch_merges_objects=true", "koreai/custom", "parts noted it keeps it, so `patch: parts` would do"),
+        (
+            "patch_merges_objects=true",
+            "koreai/custom",
+            "parts noted it keeps `llmFeatures.streaming` when `llmFeatures.toolCalling` is sent alone, so",
+        ),
         ("read_back=top-level", "koreai/custom", "read-back agrees not `endpointUrl`"),
         ("gateway=documented", "gateway/provider", "missing agrees it has not, and what follows it is used"),
-        ("gateway=documented", "gateway/provider", "unsent contradicts it keeps it: `metadata.baseUrl`"),
+        ("gateway=documented", "gateway/provider", "unsent contradicts it keeps `metadata.baseUrl`"),
         ("flashback_errors=ok", "flashback/llm", "delete contradicts 200"),
     ] {
         let server = Server::quirky(quirks);

@@ -229,6 +229,3 @@ fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;

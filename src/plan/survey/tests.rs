@@ -206,21 +206,14 @@ fn what_becomes_of_a_change_is_an_answer() {
     let nothing = || Some(("note", json!("a")));
     let lost = || Some(("note", serde_json::Value::Null));
     let cases: Vec<Case<'_>> = vec![
-        (
-            0,
-            "model",
-            Way::LeaveOut(path("note")),
-            done(),
-            nothing(),
-            "unsent agrees it keeps it: `note`, when `model` is sent alone",
-        ),
+        (0, "model", Way::LeaveOut(path("note")), done(), nothing(), "unsent agrees it keeps `note` when `model` is sent alone"),
         (
             0,
             "model",
             Way::LeaveOut(path("note")),
             done(),
             lost(),
-            "unsent contradicts it loses it: `note`, when `model` is sent alone",
+            "unsent contradicts it loses `note` when `model` is sent alone",
         ),
         (
             0,
@@ -238,16 +231,9 @@ fn what_becomes_of_a_change_is_an_answer() {
             nothing(),
             "unsent cannot-tell it refuses a body without `note`: 500 (\"no\")",
         ),
-        (1, "model", Way::LeaveOut(path("note")), done(), lost(), "unsent agrees it loses it: `note`"),
-        (
-            1,
-            "model",
-            Way::LeaveOut(path("note")),
-            done(),
-            Some(("note", json!("a default"))),
-            "unsent agrees it loses it: `note`",
-        ),
-        (1, "model", Way::LeaveOut(path("note")), done(), nothing(), "unsent contradicts it keeps it: `note`"),
+        (1, "model", Way::LeaveOut(path("note")), done(), lost(), "unsent agrees it loses `note`"),
+        (1, "model", Way::LeaveOut(path("note")), done(), Some(("note", json!("a default"))), "unsent agrees it loses `note`"),
+        (1, "model", Way::LeaveOut(path("note")), done(), nothing(), "unsent contradicts it keeps `note`"),
         (0, "model", Way::Change("m-b".into()), done(), Some(("model", json!("m-b"))), "change agrees `model`"),
         (
             0,
@@ -287,7 +273,7 @@ fn what_becomes_of_a_change_is_an_answer() {
             Way::Part(path("opts.deep")),
             done(),
             nothing(),
-            "parts agrees it keeps it: `opts.more`, when `opts.deep` is sent alone",
+            "parts agrees it keeps `opts.more` when `opts.deep` is sent alone",
         ),
         (
             0,
@@ -295,7 +281,7 @@ fn what_becomes_of_a_change_is_an_answer() {
             Way::Part(path("opts.deep")),
             done(),
             Some(("opts.more", serde_json::Value::Null)),
-            "parts contradicts it loses it: `opts.more`, when `opts.deep` is sent alone",
+            "parts contradicts it loses `opts.more` when `opts.deep` is sent alone",
         ),
         (
             0,

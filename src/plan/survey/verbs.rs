@@ -78,16 +78,14 @@ impl Desk<'_> {
                 )
             }
             (_, Some(error), _) => finding.cannot_tell(format!("it refuses a body without `{witness}`: {}", refusal(error))),
-            (Semantics::Merge, None, Some(true)) => {
-                finding.agrees(format!("it keeps it: `{witness}`, when `{sent}` is sent alone"))
-            }
+            (Semantics::Merge, None, Some(true)) => finding.agrees(format!("it keeps `{witness}` when `{sent}` is sent alone")),
             (Semantics::Merge, None, Some(false)) => finding.contradicts(
-                format!("it loses it: `{witness}`, when `{sent}` is sent alone"),
+                format!("it loses `{witness}` when `{sent}` is sent alone"),
                 "say `semantics: replace`, so that everything is sent",
             ),
-            (_, None, Some(false)) => finding.agrees(format!("it loses it: `{witness}`")),
+            (_, None, Some(false)) => finding.agrees(format!("it loses `{witness}`")),
             (_, None, Some(true)) => finding.contradicts(
-                format!("it keeps it: `{witness}`"),
+                format!("it keeps `{witness}`"),
                 "say `semantics: merge`, so that nothing else has to be sent, secrets above all",
             ),
             (_, None, None) => finding.cannot_tell(format!("`{witness}` cannot be read")),
@@ -103,15 +101,15 @@ impl Desk<'_> {
         let kept_field = &seen.trial.field;
         Some(match (&seen.reply, kept(self.subject, seen, kept_field), takes_parts) {
             (Reply::Refused(error), _, _) => finding.cannot_tell(format!("it refuses `{sent}` alone: {}", refusal(error))),
-            (_, Some(true), true) => finding.agrees(format!("it keeps it: `{kept_field}`, when `{sent}` is sent alone")),
+            (_, Some(true), true) => finding.agrees(format!("it keeps `{kept_field}` when `{sent}` is sent alone")),
             (_, Some(true), false) => {
-                finding.noted(format!("it keeps it, so `patch: parts` would do: `{kept_field}`, when `{sent}` is sent alone"))
+                finding.noted(format!("it keeps `{kept_field}` when `{sent}` is sent alone, so `patch: parts` would do"))
             }
             (_, Some(false), true) => finding.contradicts(
-                format!("it loses it: `{kept_field}`, when `{sent}` is sent alone"),
+                format!("it loses `{kept_field}` when `{sent}` is sent alone"),
                 "say `patch: whole`, or leave `patch` out",
             ),
-            (_, Some(false), false) => finding.agrees(format!("it loses it, and is sent it whole: `{kept_field}`")),
+            (_, Some(false), false) => finding.agrees(format!("it loses `{kept_field}`, and is sent everything")),
             (_, None, _) => finding.cannot_tell(format!("`{kept_field}` cannot be read")),
         })
     }
@@ -136,7 +134,7 @@ impl Desk<'_> {
                         all.push(Finding { at: format!("kinds.{}.fields.{field}", self.subject.name), ..finding() }.contradicts(
                             format!("it stores another value of `{field}` than it was sent"),
                             "say how it reads: `compare`, `equals`, `read`",
-                        ))
+                        ));
                     }
                     Effect::Gone => all.push(finding().contradicts(
                         format!("after another value of `{field}` nothing answers under the object's id any more"),
@@ -151,7 +149,7 @@ impl Desk<'_> {
         }
         if !rotated.is_empty() {
             let secrets = quoted(rotated.iter().map(String::as_str));
-            all.push(finding().agrees(format!("it accepts another secret: {secrets}")));
+            all.push(finding().agrees(format!("it accepts another secret in {secrets}")));
         }
         all
     }
