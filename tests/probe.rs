@@ -187,8 +187,8 @@ fn what_the_definition_gets_wrong_is_found_out() {
         ),
         (
             "koreai/custom",
-            &[("field: status, to: FINALIZED", "field: mapProvider, to: geminiModel")],
-            "unchangeable contradicts PATCH /connections/{id} changes `mapProvider` to `geminiModel`",
+            &[("field: status, to: FINALIZED", "field: model, to: llama4")],
+            "unchangeable contradicts PATCH /connections/{id} changes `model` to `llama4`",
         ),
         (
             "gateway/provider",
