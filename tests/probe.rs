@@ -317,7 +317,7 @@ fn whatever_fails_the_object_is_deleted() {
         ("GET /providers status=503 skip=1 times=9", 1),
         ("PUT /providers/* reset-after times=9", 1),
         ("PUT /providers/* status=500 times=9", 0),
-        ("DELETE /providers/* status=409 times=1", 1),
+        ("DELETE /providers/* status=409 skip=1 times=1", 1),
     ] {
         let server = Server::start();
         let project = project(&server, "", &[]);
@@ -355,7 +355,13 @@ fn an_interrupt_deletes_what_was_made() {
     }
     interrupt(&child);
     let ran = Ran::of(&child.wait_with_output().unwrap());
-    assert!(ran.code == 130 && ran.stderr.contains("PB0704") && ran.stdout.contains("Not everything was asked"), "{ran}");
+    assert!(
+        ran.code == 130
+            && ran.stderr.contains("PB0704")
+            && ran.stderr.contains("stopping: ")
+            && ran.stdout.contains("Not everything was asked"),
+        "{ran}"
+    );
     assert_eq!(everything(&server), 0);
 }
 

@@ -436,7 +436,7 @@ fn help_leads_the_way() {
               doctor       Check that everything is in place: targets, credentials, files, state
               explain      What a diagnostic's code means, with an example that fails and one that works
             Other:
-              platform     Check a platform definition of your own, or draft one
+              platform     Check a platform definition of your own, ask its API about it, or draft one
               sandbox      Serve the vendors' APIs on loopback, to try things out
               schema       Print a JSON Schema
               completions  Print the script that teaches a shell to complete commands, addresses and targets

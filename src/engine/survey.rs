@@ -243,8 +243,8 @@ impl Desk<'_> {
             Err(error) => Reply::Refused(api(error)?),
         };
         let own = self.owned().await?;
-        let twins: Vec<String> = own.iter().filter(|own| *own != id).cloned().collect();
-        self.evidence.again = Some((reply, own.len()));
+        let twins: Vec<String> = own.into_iter().filter(|own| own != id && !self.made.contains(own)).collect();
+        self.evidence.again = Some((reply, 1 + twins.len()));
         for twin in twins {
             self.made.insert(twin.clone());
             if let Some(request) = self.delete_request(&twin)

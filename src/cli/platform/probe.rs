@@ -109,12 +109,13 @@ pub async fn run(context: &Context<'_>, args: &ProbeArgs) -> u8 {
     let subject = Subject { name: scene.name, kind: scene.kind, collection: scene.collection, disposable: &disposable };
     let lines = Listener::new(context).with_sources(&sources);
     let (send, stop) = watch::channel(Stop::No);
-    let run = Run { lane, subject, redactor: context.redactor, report: &lines, stop };
+    let run = Run { lane, subject, redactor: context.redactor, report: &lines, stop: stop.clone() };
     // From here on a signal is a wish and no death: what was made is deleted first.
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     let outcome = tokio::select! {
         outcome = survey(run) => outcome,
         () = listen(send, signals) => Outcome::default(),
+        () = tell(stop, context) => Outcome::default(),
     };
     drop(lines);
 
@@ -144,7 +145,7 @@ pub async fn run(context: &Context<'_>, args: &ProbeArgs) -> u8 {
     if out.is_machine {
         out.json(&view::survey::document(&probed, &found, &sources));
     } else {
-        if !probed.findings.is_empty() {
+        if !probed.findings.is_empty() || !probed.left.is_empty() {
             out.text(&view::survey::render(&probed, &out.stdout));
         }
         out.diagnostics(&found, &sources);
@@ -154,6 +155,14 @@ pub async fn run(context: &Context<'_>, args: &ProbeArgs) -> u8 {
         _ if !outcome.left.is_empty() && !matches!(scene.kind.delete, Delete::None) => exit::PARTLY,
         _ => exit::of_errors(&found),
     }
+}
+
+/// Says that a signal was heard; never ends by itself.
+async fn tell(mut stop: watch::Receiver<Stop>, context: &Context<'_>) {
+    if stop.wait_for(|stop| *stop != Stop::No).await.is_ok() {
+        context.out.note("stopping: what was made is deleted first (Ctrl-C again to leave it)");
+    }
+    std::future::pending::<()>().await;
 }
 
 /// What is asked for, if it can be done at all.

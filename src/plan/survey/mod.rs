@@ -6,15 +6,18 @@
 //! | `disposable` | the object that is made for it: a declared connection under another name, with secrets that open nothing |
 //! | `trial` | the requests that change it, each to answer one question |
 //! | `verbs` | what became of those, as findings |
-//! | `object` | findings about everything else: create, list, read, secrets, stamps, delete |
+//! | `secret` | what is shown of secrets |
+//! | `object` | findings about everything else: create, list, read, stamps, delete |
 
 mod disposable;
 mod object;
+mod secret;
 mod trial;
 mod verbs;
 
 pub use self::disposable::{Disposable, throwaway};
-pub use self::object::{Form, form, small_pages};
+pub use self::object::small_pages;
+pub use self::secret::{Form, form};
 pub use self::trial::{Trial, Way, create, restore, trials};
 
 use crate::platform::exchange::{ApiError, Failure};
