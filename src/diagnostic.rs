@@ -79,7 +79,7 @@ codes! {
     UNKNOWN_TARGET = 110, "unknown target";
     UNKNOWN_KIND = 111, "unknown kind or platform";
     CYCLE = 112, "dependency cycle";
-    UNKNOWN_CONNECTION = 113, "a reference names no connection";
+    UNKNOWN_CONNECTION = 113, "a reference names nothing that is declared";
     BAD_DEFINITION = 114, "a platform definition is wrong";
     BAD_NAME = 115, "not a usable name";
     NOT_FOUND = 116, "nothing matches";

@@ -113,6 +113,12 @@ impl FieldPath {
         })
     }
 
+    /// The name that says whether a value is a secret: the key of the keyed list's item, or else the last key.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.item_key().or(self.last_key())
+    }
+
     /// The last key of the path, for messages.
     #[must_use]
     pub fn last_key(&self) -> Option<&str> {

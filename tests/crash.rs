@@ -90,20 +90,20 @@ fn an_object_found_after_a_crash_is_verified_by_what_the_intent_announced() {
 #[test]
 fn an_interrupt_finishes_what_is_in_flight_and_says_how_far_it_came() {
     let server = Server::start();
-    server.fault("POST /connections delay=200");
+    server.fault("POST /connections delay=3000");
     let project = Project::kore(&server.url(), &many(6)).with("K", "sk-crash-000000");
     let mut child = project.spawn(&["apply", "--yes", "--parallelism", "1"]);
     wait_for(&server, &mut child, "POST", 1);
     interrupt(&child);
     let ran = common::Ran::of(&child.wait_with_output().unwrap());
     assert_eq!(ran.code, 130, "{ran}");
-    assert!(ran.stderr.contains("stopping: no new operations"), "{ran}");
+    assert!(ran.stderr.contains("stopping: no new operations; waiting for 1 in flight"), "{ran}");
+    assert_eq!(ran.stdout.matches("interrupted before it began").count(), 5, "those that waited for a place: {ran}");
     server.clear_faults();
-    let made = server.edit(|store| store.count(Platform::Koreai));
-    assert!(made < 6, "{made}");
-    let creates = project.planned().len();
-    assert_eq!(creates, 6 - made, "everything in flight was recorded: nothing to adopt");
-    project.apply();
+    assert_eq!(server.edit(|store| store.count(Platform::Koreai)), 1, "what had its turn and was not sent is not sent");
+    assert_eq!(project.planned().len(), 5, "everything in flight was recorded: nothing to adopt");
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(!ran.stderr.contains("interrupted"), "nothing was left open: {ran}");
     project.assert_empty_plan();
 }
 
@@ -127,8 +127,8 @@ fn programs_are_told_of_an_interrupt_by_its_code() {
 fn two_interrupts_abandon_what_is_in_flight() {
     let server = Server::start();
     server.fault("POST /connections delay=60000");
-    let project = Project::kore(&server.url(), &many(2)).with("K", "sk-crash-000000");
-    let mut child = project.spawn(&["apply", "--yes", "--timeout", "2m"]);
+    let project = Project::kore(&server.url(), &many(4)).with("K", "sk-crash-000000");
+    let mut child = project.spawn(&["apply", "--yes", "--timeout", "2m", "--parallelism", "1"]);
     wait_for(&server, &mut child, "POST", 1);
     interrupt(&child);
     let mut waited = Duration::ZERO;
@@ -141,10 +141,11 @@ fn two_interrupts_abandon_what_is_in_flight() {
     }
     let ran = common::Ran::of(&child.wait_with_output().unwrap());
     assert_eq!(ran.code, 130, "{ran}");
-    assert!(ran.stderr.contains("PB0701"), "what was abandoned is named: {ran}");
+    assert_eq!(ran.stderr.matches("PB0701").count(), 1, "what was abandoned is named, and only that: {ran}");
+    assert_eq!(ran.stdout.matches("interrupted before it began").count(), 3, "{ran}");
     server.clear_faults();
     project.apply();
-    assert_eq!(server.edit(|store| store.count(Platform::Koreai)), 2);
+    assert_eq!(server.edit(|store| store.count(Platform::Koreai)), 4);
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn nothing_changed() {
     let project = kore(&server);
     project.apply();
     let (ran, document) = drift(&project, &server, 0);
-    assert!(ran.stdout.contains("No drift. 2 connections are as last applied."), "{ran}");
+    assert!(ran.stdout.contains("No drift. 2 connections are as recorded."), "{ran}");
     assert_eq!(document["summary"], json!({"drifted": 0, "missing": 0, "unverifiable": 0, "not_compared": 0, "unchanged": 2}));
     assert_eq!((&document["errored"], &document["refresh"]), (&json!(false), &json!("full")));
     server.clear_requests();
@@ -272,6 +272,15 @@ fn an_object_deleted_outside() {
     assert_eq!(document["summary"]["missing"], 1);
     assert!(ran.stdout.contains("- kore/plain   gone (not found by its id)"), "{ran}");
 
+    // The plan makes it anew, and says why.
+    let ran = project.run(&["plan"]);
+    assert!(ran.stdout.contains("changed outside patchbay:\n  kore/plain   deleted\n"), "{ran}");
+    let (document, _) = project.json(&["plan"]);
+    let drifted = &document["resource_drift"][0];
+    assert_eq!((&drifted["address"], &drifted["change"]["actions"][0]), (&"kore/plain".into(), &"delete".into()), "{document:#}");
+    assert_eq!(document["resource_changes"][0]["action_reason"], "deleted_outside", "{document:#}");
+    assert_eq!(document["resource_changes"][0]["patchbay"]["causes"][0]["cause"], "drift", "{document:#}");
+
     // Somebody made another one of its name: ours is gone all the same.
     object["connectionId"] = "cn-made-by-somebody".into();
     server.edit(|store| store.put(Platform::Koreai, "cn-made-by-somebody", object));
@@ -310,7 +319,7 @@ fn flashback_shows_no_secret_and_has_no_stamp() {
     project.apply();
     let (ran, document) = drift(&project, &server, 0);
     assert_eq!(doubtful(&document), ["t/openai-eu secret no-evidence"], "{document:#}");
-    assert!(ran.stdout.contains("No drift. 1 connection is as last applied; 1 cannot be verified."), "{ran}");
+    assert!(ran.stdout.contains("No drift. 1 connection is as recorded; 1 cannot be verified."), "{ran}");
     assert!(ran.stdout.contains("t/openai-eu   secret (secret, this API shows neither the value"), "{ran}");
     // The key in the environment is the files' business.
     project.set("K", "sk-drift-second-00000");

@@ -189,7 +189,7 @@ fn three_sides_of_one_connection() {
         "kore/support   openai
   declared   connections/all.yaml:2
   recorded   cn-… · revision 1 · STAMP
-  live       cn-… · not modified since our write
+  live       cn-… · not modified since it was recorded
 
   field            declared             recorded   live
   connectionName   Support              =          =
@@ -364,7 +364,7 @@ fn a_target_that_cannot_be_looked_at_hides_no_other() {
     };
     project.write("patchbay.toml", &toml("base_url = \"http://kore.example/api/public\"\n"));
     let ran = project.run(&["doctor"]);
-    assert!(ran.code == 1 && squeezed(&ran).contains("✗ encryption PB0506"), "{ran}");
+    assert!(ran.code == 1 && squeezed(&ran).contains("✗ configuration PB0506"), "{ran}");
     assert_eq!(ran.stdout.matches("✓  credentials").count(), 1, "{ran}");
     // What stands in a base URL besides an address is not shown.
     project.write("patchbay.toml", &toml("base_url = \"https://me:hunter2222@kore.example/api\"\n"));
@@ -486,4 +486,16 @@ fn a_platform_definition_is_rehearsed() {
     assert_eq!(document["definitions"][0]["kinds"][0]["unchangeable"], json!(["workspaceId"]));
     let ran = project.run(&["platform", "check", "missing.yaml"]);
     assert!(ran.code == 1 && ran.flat().contains("built-in definitions"), "{ran}");
+}
+
+#[test]
+fn every_request_is_told_where_that_is_asked_for() {
+    let server = Server::start();
+    let project = kore(&server);
+    let ran = project.run(&["plan", "-v"]);
+    assert!(ran.code == 0 && !ran.stderr.contains(" 200 in "), "{ran}");
+    let ran = project.run(&["apply", "--yes", "-vv"]);
+    let lines: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(" 200 in ")).collect();
+    let starts = ["kore: GET /connections?", "kore: POST /connections 200 in ", "kore: GET /connections/cn-"];
+    assert!(lines.len() >= 3 && starts.iter().all(|start| lines.iter().any(|line| line.starts_with(start))), "{ran}");
 }

@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{Project, Server, codes};
 use patchbay::sandbox::{Platform, Store};
+use patchbay::state::{Entry, Intent};
 use serde_json::{Value, json};
 
 const KIND: Platform = Platform::Koreai;
@@ -286,6 +289,52 @@ fn an_interrupted_create_of_ours_is_ours_even_where_nothing_may_be_taken_over() 
     assert_eq!(project.planned(), ["kore/a adopt"]);
     project.apply();
     project.assert_empty_plan();
+}
+
+#[test]
+fn of_several_interrupted_creates_none_stays_open() {
+    let server = Server::start();
+    server.fault("POST /connections delay=60000 times=1");
+    let project = project(&server, &openai("a", "A"));
+    let mut child = project.spawn(&["apply", "--yes"]);
+    while server.edit(|store| store.count(KIND)) == 0 {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.clear_faults();
+    let check = || project.json(&["state", "check"]).0["open_intents"].clone();
+    let other = Entry::Intent(Intent {
+        op: "0-1".to_owned(),
+        address: "kore/a".parse().unwrap(),
+        verb: "create".to_owned(),
+        name: "A".to_owned(),
+        base: 0,
+        run: check()[0]["run"].as_str().unwrap().to_owned(),
+        at: "2000-01-01T00:00:00Z".to_owned(),
+        until: None,
+        late: false,
+        fp: BTreeMap::new(),
+        extra: serde_json::Map::new(),
+    });
+    let state = project.read("patchbay.state");
+    project.write("patchbay.state", &format!("{state}{}\n{}\n", Entry::Journal.encode(), other.encode()));
+    assert_eq!(check().as_array().map(Vec::len), Some(2));
+    let ran = project.run(&["apply", "--yes"]);
+    // The two announced different keys, and nobody knows which of them made it.
+    assert!(ran.code == 0 && ran.stdout.contains("first time recorded"), "{ran}");
+    assert_eq!(check(), json!([]));
+}
+
+#[test]
+fn a_plan_says_at_once_that_what_it_needs_is_left_out() {
+    let server = Server::start();
+    let refers = openai("b", "B").replace("model: m", "model: \"x-${{ connection('a').id }}\"");
+    let project = project(&server, &format!("{}{refers}", openai("a", "A")));
+    let ran = project.run(&["plan", "--exclude", "kore/a"]);
+    assert!(ran.code == 1 && ran.flat().contains("`kore/b` needs the id of `kore/a`, which does not exist"), "{ran}");
+    project.apply();
+    assert_eq!(project.run(&["plan", "--exclude", "kore/a"]).code, 0);
 }
 
 #[test]

@@ -164,8 +164,8 @@ fn drift_in_ci() {
         &project,
         "github.out",
         &expect![[r#"
-        ::error file=connections/kore.yaml,line=20,endLine=20,col=52,endColumn=56,title=drift kore/groq::llmFeatures.streaming: false → true%0Ahelp: to put it back: patchbay apply; to accept it: change the files
-    "#]],
+            ::error file=connections/kore.yaml,line=20,endLine=20,col=52,endColumn=56,title=drift kore/groq::kore/groq llmFeatures.streaming: false → true%0Ahelp: to put it back: patchbay apply; to accept it: change the files
+        "#]],
     );
     let azure = project.read("azure.out").replace(&project.path().canonicalize().unwrap().display().to_string(), "/work");
     project.write("azure.out", &azure);
@@ -173,8 +173,8 @@ fn drift_in_ci() {
         &project,
         "azure.out",
         &expect![[r#"
-        ##vso[task.logissue type=error;sourcepath=/work/connections/kore.yaml;linenumber=20;columnnumber=52;code=drift;]llmFeatures.streaming: false → true
-    "#]],
+            ##vso[task.logissue type=error;sourcepath=/work/connections/kore.yaml;linenumber=20;columnnumber=52;code=drift;]kore/groq llmFeatures.streaming: false → true
+        "#]],
     );
     check(
         &project,
@@ -222,21 +222,21 @@ fn drift_in_ci() {
         &project,
         "codequality.out",
         &expect![[r#"
-        [
-          {
-            "description": "llmFeatures.streaming: false → true",
-            "check_name": "drift",
-            "fingerprint": "b31f1568fbab7e41dd1fc5ef66aa782e",
-            "severity": "major",
-            "location": {
-              "path": "connections/kore.yaml",
-              "lines": {
-                "begin": 20
+            [
+              {
+                "description": "kore/groq llmFeatures.streaming: false → true",
+                "check_name": "drift",
+                "fingerprint": "b31f1568fbab7e41dd1fc5ef66aa782e",
+                "severity": "major",
+                "location": {
+                  "path": "connections/kore.yaml",
+                  "lines": {
+                    "begin": 20
+                  }
+                }
               }
-            }
-          }
-        ]
-    "#]],
+            ]
+        "#]],
     );
     check(
         &project,
@@ -273,21 +273,21 @@ fn an_apply_that_half_fails() {
         &project,
         "junit.out",
         &expect![[r#"
-        <?xml version="1.0" encoding="UTF-8"?>
-        <testsuites name="patchbay apply" tests="5" failures="1" errors="0" skipped="0" time="…" timestamp="…">
-          <testsuite name="gateway" tests="3" failures="1" errors="0" skipped="0" time="…" timestamp="…">
-            <testcase name="openai" classname="gateway" file="connections/gateway.yaml" line="2" time="…"/>
-            <testcase name="mistral" classname="gateway" file="connections/gateway.yaml" line="9" time="…"/>
-            <testcase name="legacy" classname="gateway" time="…">
-              <failure type="PB0604" message="the API refused `gateway/legacy`: it clashes with something that exists (409)">│ in no file, and this target has `prune = true`</failure>
-            </testcase>
-          </testsuite>
-          <testsuite name="kore" tests="2" failures="0" errors="0" skipped="0" time="…" timestamp="…">
-            <testcase name="support" classname="kore" file="connections/kore.yaml" line="2" time="…"/>
-            <testcase name="groq" classname="kore" file="connections/kore.yaml" line="10" time="…"/>
-          </testsuite>
-        </testsuites>
-    "#]],
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="patchbay apply" tests="5" failures="1" errors="0" skipped="0" time="…" timestamp="…">
+              <testsuite name="gateway" tests="3" failures="1" errors="0" skipped="0" time="…" timestamp="…">
+                <testcase name="openai" classname="gateway" file="connections/gateway.yaml" line="2" time="…"/>
+                <testcase name="mistral" classname="gateway" file="connections/gateway.yaml" line="9" time="…"/>
+                <testcase name="legacy" classname="gateway" time="…">
+                  <failure type="PB0604" message="the API refused `gateway/legacy`: it clashes with something that exists (409); DELETE http://127.0.0.1:PORT/api/providers/legacy; the API said: &quot;a fault of the sandbox&quot;">│ in no file, and this target has `prune = true`</failure>
+                </testcase>
+              </testsuite>
+              <testsuite name="kore" tests="2" failures="0" errors="0" skipped="0" time="…" timestamp="…">
+                <testcase name="support" classname="kore" file="connections/kore.yaml" line="2" time="…"/>
+                <testcase name="groq" classname="kore" file="connections/kore.yaml" line="10" time="…"/>
+              </testsuite>
+            </testsuites>
+        "#]],
     );
     check(
         &project,
@@ -369,46 +369,43 @@ fn files_that_are_not_valid() {
         &project,
         "github.out",
         &expect![[r#"
-        ::error file=connections/all.yaml,line=5,endLine=5,col=13,endColumn=26,title=PB0105 a required key is missing::the OpenAI connection `a` needs a `model`: `model` is missing here%0Ahelp: add a line `model: …`: Model identifier, for example gpt-4o
-        ::error file=connections/all.yaml,line=5,endLine=5,col=32,endColumn=36,title=PB0102 unknown key::unknown key `modle` in the OpenAI connection `a`: not a key that patchbay knows here%0Ahelp: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
-        ::error file=connections/all.yaml,line=5,endLine=5,col=66,endColumn=73,title=PB0201 a variable is not set::environment variable `NOPE` is not set: used here, with no default%0Ahelp: export NOPE, or put it in a file and pass `--env-file FILE`%0Ato check the files without secrets: `patchbay validate --offline`
-    "#]],
+            ::error file=connections/all.yaml,line=5,endLine=5,col=32,endColumn=36,title=PB0102 unknown key::kore/a: unknown key `modle` in the OpenAI connection `a`%0Ahelp: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
+            ::error file=connections/all.yaml,line=5,endLine=5,col=66,endColumn=73,title=PB0201 a variable is not set::kore/a: environment variable `NOPE` is not set%0Ahelp: export NOPE, or put it in a file and pass `--env-file FILE`%0Ato check the files without secrets: `patchbay validate --offline`
+        "#]],
     );
     check(
         &project,
         "junit.out",
         &expect![[r#"
-        <?xml version="1.0" encoding="UTF-8"?>
-        <testsuites name="patchbay validate" tests="1" failures="1" errors="0" skipped="0" time="…" timestamp="…">
-          <testsuite name="kore" tests="1" failures="1" errors="0" skipped="0" time="…" timestamp="…">
-            <testcase name="a" classname="kore" file="connections/all.yaml" line="2" time="…">
-              <failure type="PB0105" message="the OpenAI connection `a` needs a `model`">- PB0105 the OpenAI connection `a` needs a `model`: `model` is missing here&#10;- PB0102 unknown key `modle` in the OpenAI connection `a`: not a key that patchbay knows here&#10;- PB0201 environment variable `NOPE` is not set: used here, with no default</failure>
-            </testcase>
-          </testsuite>
-        </testsuites>
-    "#]],
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites name="patchbay validate" tests="1" failures="1" errors="0" skipped="0" time="…" timestamp="…">
+              <testsuite name="kore" tests="1" failures="1" errors="0" skipped="0" time="…" timestamp="…">
+                <testcase name="a" classname="kore" file="connections/all.yaml" line="2" time="…">
+                  <failure type="PB0102" message="unknown key `modle` in the OpenAI connection `a`">- PB0102 kore/a: unknown key `modle` in the OpenAI connection `a`&#10;- PB0201 kore/a: environment variable `NOPE` is not set</failure>
+                </testcase>
+              </testsuite>
+            </testsuites>
+        "#]],
     );
     check(
         &project,
         "markdown.out",
         &expect![[r#"
             <!-- patchbay:validate:. -->
-            ### patchbay validate: 3 errors
+            ### patchbay validate: 2 errors
 
-            - :x: `PB0105` the OpenAI connection `a` needs a `model`: `model` is missing here — `connections/all.yaml:5`<br>help: add a line `model: …`: Model identifier, for example gpt-4o
-            - :x: `PB0102` unknown key `modle` in the OpenAI connection `a`: not a key that patchbay knows here — `connections/all.yaml:5`<br>help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
-            - :x: `PB0201` environment variable `NOPE` is not set: used here, with no default — `connections/all.yaml:5`<br>help: export NOPE, or put it in a file and pass `--env-file FILE`<br>to check the files without secrets: `patchbay validate --offline`
+            - :x: `PB0102` kore/a: unknown key `modle` in the OpenAI connection `a` — `connections/all.yaml:5`<br>help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
+            - :x: `PB0201` kore/a: environment variable `NOPE` is not set — `connections/all.yaml:5`<br>help: export NOPE, or put it in a file and pass `--env-file FILE`<br>to check the files without secrets: `patchbay validate --offline`
 
             | | connection | what |
             |--|--|--|
-            | `x` invalid | `kore/a` | PB0105 the OpenAI connection `a` needs a `model` |
+            | `x` invalid | `kore/a` | PB0102 unknown key `modle` in the OpenAI connection `a` |
 
             <details open><summary><code>kore/a</code> — invalid</summary>
 
             ```diff
-            - PB0105 the OpenAI connection `a` needs a `model`: `model` is missing here
-            - PB0102 unknown key `modle` in the OpenAI connection `a`: not a key that patchbay knows here
-            - PB0201 environment variable `NOPE` is not set: used here, with no default
+            - PB0102 kore/a: unknown key `modle` in the OpenAI connection `a`
+            - PB0201 kore/a: environment variable `NOPE` is not set
             ```
             </details>
 
@@ -419,45 +416,33 @@ fn files_that_are_not_valid() {
         &project,
         "codequality.out",
         &expect![[r#"
-        [
-          {
-            "description": "the OpenAI connection `a` needs a `model`: `model` is missing here",
-            "check_name": "PB0105",
-            "fingerprint": "1d625a85b6685728c9eaa55d531c9bd4",
-            "severity": "major",
-            "location": {
-              "path": "connections/all.yaml",
-              "lines": {
-                "begin": 5
+            [
+              {
+                "description": "kore/a: unknown key `modle` in the OpenAI connection `a`",
+                "check_name": "PB0102",
+                "fingerprint": "3b1ba2c908f8736f2b2d836958af3d4d",
+                "severity": "major",
+                "location": {
+                  "path": "connections/all.yaml",
+                  "lines": {
+                    "begin": 5
+                  }
+                }
+              },
+              {
+                "description": "kore/a: environment variable `NOPE` is not set",
+                "check_name": "PB0201",
+                "fingerprint": "b0e9de2a97da0bd10159c077d568b6bf",
+                "severity": "major",
+                "location": {
+                  "path": "connections/all.yaml",
+                  "lines": {
+                    "begin": 5
+                  }
+                }
               }
-            }
-          },
-          {
-            "description": "unknown key `modle` in the OpenAI connection `a`: not a key that patchbay knows here",
-            "check_name": "PB0102",
-            "fingerprint": "c56660676326d176f896c1092cac181d",
-            "severity": "major",
-            "location": {
-              "path": "connections/all.yaml",
-              "lines": {
-                "begin": 5
-              }
-            }
-          },
-          {
-            "description": "environment variable `NOPE` is not set: used here, with no default",
-            "check_name": "PB0201",
-            "fingerprint": "343b1fbcdf12df8cec1fe76ca339ecc1",
-            "severity": "major",
-            "location": {
-              "path": "connections/all.yaml",
-              "lines": {
-                "begin": 5
-              }
-            }
-          }
-        ]
-    "#]],
+            ]
+        "#]],
     );
 }
 
@@ -515,9 +500,13 @@ fn what_cannot_be_reported_is_said_before_the_run() {
         let text = format!("{}{}", ran.stdout, ran.flat());
         assert!(ran.code == 64 && text.contains(said), "{args:?}: {ran}");
     }
-    let ran = project.run(&["apply", "--yes", "--report", "junit=no/such/folder/x.xml"]);
+    let ran = project.run(&["apply", "--yes", "--report", "junit=patchbay.toml/x.xml"]);
     assert!(ran.code == 1 && ran.flat().contains("the report cannot be written"), "{ran}");
     assert_eq!(server.lines(), Vec::<String>::new(), "nothing was sent");
+
+    // Folders of reports are made.
+    assert_eq!(project.run(&["validate", "--report", "junit=out/ci/r.xml"]).code, 0);
+    assert!(project.exists("out/ci/r.xml"));
 
     // For a job's every command: what does not suit one is left out.
     let project = project.with("PATCHBAY_REPORT", "junit=r.xml,html=r.html");

@@ -91,7 +91,7 @@ fn nothing_is_forgotten_by_a_typo_or_unasked() {
     let project = applied(&server, &["support", "other"]);
     refused(&project, &["state", "rm", "kore/suport", "--yes"], "PB0116", 1, "did you mean `kore/support`?");
     refused(&project, &["state", "rm", "kore/support", "kore/nope-*", "--yes"], "PB0116", 1, "no record of `kore/nope-*`");
-    refused(&project, &["state", "rm", "[", "--yes"], "PB0103", 1, "is not a pattern");
+    refused(&project, &["state", "rm", "[", "--yes"], "PB0099", 64, "is not a pattern");
     refused(&project, &["state", "rm", "kore/support"], "PB0504", 4, "pass --yes");
     refused(&project, &["state", "show", "kore/othr"], "PB0116", 1, "did you mean `kore/other`?");
     assert_eq!(project.run_with_input(&["state", "rm", "kore/support"], "yes\n").code, 4, "nobody is at a terminal");

@@ -97,6 +97,8 @@ fn what_others_made_is_exported_imported_and_done() {
         assert!(ran.stderr.contains(&format!("{} variables must be set before a plan: ", expected.len())), "{platform}: {ran}");
         let yaml = fresh.read("connections/imported.yaml");
         assert_no_secret(&yaml);
+        let ran_fmt = fresh.run(&["fmt", "--check", "connections/imported.yaml"]);
+        assert_eq!(ran_fmt.code, 0, "{platform}: {ran_fmt}\n{yaml}");
         assert_no_secret(&ran.to_string());
         assert_eq!(variables(&fresh.read(".env.example")), expected, "{platform}\n{yaml}");
 

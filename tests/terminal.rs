@@ -109,8 +109,10 @@ fn the_question_names_what_cannot_be_undone() {
     let project = story::morning_after(&server);
     let mut terminal = Terminal::start(&project, 80, &["apply", "--skip-blocked"]);
     terminal.until("This deletes gateway/legacy. There is no undo. Type yes:");
-    terminal.say("no\n");
+    terminal.say("y\n");
     assert_eq!(terminal.end(), 0);
+    let text = terminal.text();
+    assert!(text.contains("Only `yes` goes on.") && text.contains("Not applied. Nothing was changed."), "{text}");
 }
 
 #[test]

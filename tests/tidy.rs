@@ -49,7 +49,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     layers.insert("io", with(&["platform", "state", "io"]));
     layers.insert("engine", with(&["config", "platform", "state", "plan", "io", "engine"]));
     layers.insert("view", with(&["config", "platform", "state", "plan", "engine", "view"]));
-    layers.insert("sandbox", vec!["sandbox"]);
+    // It serves any API that a definition describes.
+    layers.insert("sandbox", vec!["platform", "sandbox"]);
     layers.insert("cli", with(&["config", "platform", "state", "plan", "io", "engine", "view", "sandbox", "cli"]));
     layers
 }

@@ -239,104 +239,80 @@ fn mistakes_in_the_files() {
         &project,
         &["validate"],
         &expect![[r#"
-        ------- stderr -------
-        PB0105
+            ------- stderr -------
+            PB0102
 
-          × the OpenAI connection `support-gpt4o` needs a `model`
-           ╭─[connections/all.yaml:6:7]
-         5 │     spec:
-         6 │       connectionName: Support GPT-4o
-           ·       ───────┬──────
-           ·              ╰── `model` is missing here
-         7 │       modle: ******
-           ╰────
-          help: add a line `model: …`: Model identifier, for example gpt-4o
+              × unknown key `modle` in the OpenAI connection `support-gpt4o`
+               ╭─[connections/all.yaml:7:7]
+             6 │       connectionName: Support GPT-4o
+             7 │       modle: ******
+               ·       ──┬──
+               ·         ╰── not a key that patchbay knows here
+             8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
+               ╰────
+              help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
 
-        PB0102
+            PB0201
 
-          × unknown key `modle` in the OpenAI connection `support-gpt4o`
-           ╭─[connections/all.yaml:7:7]
-         6 │       connectionName: Support GPT-4o
-         7 │       modle: ******
-           ·       ──┬──
-           ·         ╰── not a key that patchbay knows here
-         8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
-           ╰────
-          help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
+              × environment variable `GROK_API_KEY` is not set
+                ╭─[connections/all.yaml:17:52]
+             16 │       headers:
+             17 │         - { key: Authorization, value: "Bearer ${{ env.GROK_API_KEY }}" }
+                ·                                                    ────────┬───────
+                ·                                                            ╰── used here, with no default
+             18 │         - { key: X-Team, value: support }
+                ╰────
+              help: export GROK_API_KEY, or put it in a file and pass `--env-file FILE`
+                    to check the files without secrets: `patchbay validate --offline`
 
-        PB0201
+            PB0103
 
-          × environment variable `GROK_API_KEY` is not set
-            ╭─[connections/all.yaml:17:52]
-         16 │       headers:
-         17 │         - { key: Authorization, value: "Bearer ${{ env.GROK_API_KEY }}" }
-            ·                                                    ────────┬───────
-            ·                                                            ╰── used here, with no default
-         18 │         - { key: X-Team, value: support }
-            ╰────
-          help: export GROK_API_KEY, or put it in a file and pass `--env-file FILE`
-                to check the files without secrets: `patchbay validate --offline`
+              × `mapProvider` cannot be `openaiModel`
+                ╭─[connections/all.yaml:19:20]
+             18 │         - { key: X-Team, value: support }
+             19 │       mapProvider: openaiModel
+                ·                    ─────┬─────
+                ·                         ╰── not an accepted value
+             20 │       llmFeatures: { toolCalling: true, streaming: false }
+                ╰────
+              help: did you mean `openAIModel`? accepted: `openAIModel`, `anthropicModel`, `geminiModel`
 
-        PB0103
-
-          × `mapProvider` cannot be `openaiModel`
-            ╭─[connections/all.yaml:19:20]
-         18 │         - { key: X-Team, value: support }
-         19 │       mapProvider: openaiModel
-            ·                    ─────┬─────
-            ·                         ╰── not an accepted value
-         20 │       llmFeatures: { toolCalling: true, streaming: false }
-            ╰────
-          help: did you mean `openAIModel`? accepted: `openAIModel`, `anthropicModel`, `geminiModel`
-
-        error: 4 errors in 1 file
-        [exit status: 1]
-    "#]],
+            error: 3 errors in 1 file
+            [exit status: 1]
+        "#]],
     );
     check(
         &project,
         &["validate", "--offline"],
         &expect![[r#"
-        ------- stderr -------
-        PB0105
+            ------- stderr -------
+            PB0102
 
-          × the OpenAI connection `support-gpt4o` needs a `model`
-           ╭─[connections/all.yaml:6:7]
-         5 │     spec:
-         6 │       connectionName: Support GPT-4o
-           ·       ───────┬──────
-           ·              ╰── `model` is missing here
-         7 │       modle: ******
-           ╰────
-          help: add a line `model: …`: Model identifier, for example gpt-4o
+              × unknown key `modle` in the OpenAI connection `support-gpt4o`
+               ╭─[connections/all.yaml:7:7]
+             6 │       connectionName: Support GPT-4o
+             7 │       modle: ******
+               ·       ──┬──
+               ·         ╰── not a key that patchbay knows here
+             8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
+               ╰────
+              help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
 
-        PB0102
+            PB0103
 
-          × unknown key `modle` in the OpenAI connection `support-gpt4o`
-           ╭─[connections/all.yaml:7:7]
-         6 │       connectionName: Support GPT-4o
-         7 │       modle: ******
-           ·       ──┬──
-           ·         ╰── not a key that patchbay knows here
-         8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
-           ╰────
-          help: did you mean `model`? accepted: `connectionName`, `model`, `fields`, `provider`
+              × `mapProvider` cannot be `openaiModel`
+                ╭─[connections/all.yaml:19:20]
+             18 │         - { key: X-Team, value: support }
+             19 │       mapProvider: openaiModel
+                ·                    ─────┬─────
+                ·                         ╰── not an accepted value
+             20 │       llmFeatures: { toolCalling: true, streaming: false }
+                ╰────
+              help: did you mean `openAIModel`? accepted: `openAIModel`, `anthropicModel`, `geminiModel`
 
-        PB0103
-
-          × `mapProvider` cannot be `openaiModel`
-            ╭─[connections/all.yaml:19:20]
-         18 │         - { key: X-Team, value: support }
-         19 │       mapProvider: openaiModel
-            ·                    ─────┬─────
-            ·                         ╰── not an accepted value
-         20 │       llmFeatures: { toolCalling: true, streaming: false }
-            ╰────
-          help: did you mean `openAIModel`? accepted: `openAIModel`, `anthropicModel`, `geminiModel`
-
-        error: 3 errors in 1 file
-        [exit status: 1]
-    "#]],
+            error: 2 errors in 1 file
+            [exit status: 1]
+        "#]],
     );
 }
 
@@ -348,27 +324,27 @@ fn an_apply_that_comes_half_way() {
         &project(&server),
         &["apply", "--yes", "--parallelism", "1", "-q"],
         &expect![[r#"
-        Apply is incomplete: 1 of 2 operations done.   3 requests, TIME
-          ✓ done      kore/support-gpt4o
-          ✗ failed    kore/groq   PB0605 the API refused `kore/groq` (422)
-        What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again:
-        it does only what is left.
-        ------- stderr -------
-        PB0605
+            Apply is incomplete: 1 of 2 operations done.   3 requests, TIME
+              ✓ done      kore/support-gpt4o
+              ✗ failed    kore/groq   PB0605 the API refused `kore/groq` (422)
+            What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again: it
+            does only what is left.
+            ------- stderr -------
+            PB0605
 
-          × the API refused `kore/groq` (422)
-            ╭─[connections/all.yaml:9:3]
-          8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
-          9 │   groq:
-            ·   ──┬─
-            ·     ╰── declared here
-         10 │     target: kore
-            ╰────
-          │ POST http://127.0.0.1:PORT/api/public/connections
-          │ the API said: "mapProvider is invalid"
-          help: fix what the API complains about and run apply again; nothing was changed by this request
-        [exit status: 3]
-    "#]],
+              × the API refused `kore/groq` (422)
+                ╭─[connections/all.yaml:9:3]
+              8 │       fields: { API_KEY: "${{ env.OPENAI_API_KEY }}" }
+              9 │   groq:
+                ·   ──┬─
+                ·     ╰── declared here
+             10 │     target: kore
+                ╰────
+              │ POST http://127.0.0.1:PORT/api/public/connections
+              │ the API said: "mapProvider is invalid"
+              help: fix what the API complains about and run apply again; nothing was changed by this request
+            [exit status: 3]
+        "#]],
     );
 }
 
@@ -408,19 +384,19 @@ fn help_leads_the_way() {
             Declare your LLM connections in YAML; see what would change; change exactly that
 
             Examples:
-              patchbay init                    a project that plans against the sandbox at once
-              patchbay plan                    show what would change
-              patchbay plan --out plan.json    save it for review; it holds no secret
-              patchbay apply plan.json         make exactly that so
+              patchbay init                  a project that plans against the sandbox
+              patchbay plan                  show what would change
+              patchbay plan --out plan.json  save it for review; it holds no secret
+              patchbay apply plan.json       make exactly that so
 
             Usage: patchbay [OPTIONS] [COMMAND]
 
             Start:
               init         Write a project that plans against the sandbox at once
-              import       Adopt live connections into the state; nothing is written to the API
+              import       Take live connections into the state; nothing at the API changes
               export       Write live connections as YAML; secrets become placeholders
             Write:
-              validate     Check the files: syntax, schema, references, variables; no network
+              validate     Check the files, offline: syntax, schema, references, variables
               fmt          Bring connection files into their canonical form; comments stay
             Change:
               plan         Show what would change
@@ -429,17 +405,17 @@ fn help_leads_the_way() {
               destroy      Delete everything that patchbay manages on a target
               test         Let the APIs test the connections that exist
             Look:
-              show         Show a saved plan, or one connection as it is declared, recorded and live
+              show         Show a saved plan, or a connection as declared, recorded and live
               state        Look at the state, revise it by hand, repair its file
               env          Which variables the files need, where, and whether they are set
               graph        The order of operations
-              doctor       Check that everything is in place: targets, credentials, files, state
-              explain      What a diagnostic's code means, with an example that fails and one that works
+              doctor       Check what a run needs: targets, credentials, files, state
+              explain      What a code means, with an example that fails and one that works
             Other:
               platform     Check a platform definition of your own, ask its API about it, or draft one
               sandbox      Serve the vendors' APIs on loopback, to try things out
               schema       Print a JSON Schema
-              completions  Print the script that teaches a shell to complete commands, addresses and targets
+              completions  Print the script that completes commands, addresses and targets
               man          Write the manual pages into a folder
               version      Print the version
               help         Explain a command
@@ -458,12 +434,13 @@ fn help_leads_the_way() {
                                          azure, sarif, junit, prom, html
                   --color <WHEN>         Colours: auto, always, never [possible values: auto, always, never]
               -q, --quiet...             Print less; twice: nothing but errors
-              -v, --verbose...           Print more
+              -v, --verbose...           Print more; twice: every request with its status and time
               -h, --help                 Print help (see more with '--help')
               -V, --version              Print version
 
-            Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused
-                        64 wrong usage · 70 bug · 130/143 interrupted; `patchbay explain exit-codes` says more
+            Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied, unknown
+                        4 refused · 64 wrong usage · 70 bug · 130/143 interrupted
+                        `patchbay explain exit-codes` says more
         "#]],
     );
     check(

@@ -286,7 +286,11 @@ pub async fn confirmed(out: &Out, question: &str, wanted: &str) -> bool {
     if line.is_none() {
         out.error_text("\n");
     }
-    line.is_some_and(|line| line.split_whitespace().eq(wanted.split_whitespace()))
+    let is_wanted = line.as_ref().is_some_and(|line| line.split_whitespace().eq(wanted.split_whitespace()));
+    if !is_wanted && line.is_some_and(|line| !line.trim().is_empty()) {
+        out.note(&format!("Only `{wanted}` goes on."));
+    }
+    is_wanted
 }
 
 async fn interrupted(interrupt: std::io::Result<Signal>) {

@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     subcommand_required = false,
-    before_help = "Examples:\n  patchbay init                    a project that plans against the sandbox at once\n  patchbay plan                    show what would change\n  patchbay plan --out plan.json    save it for review; it holds no secret\n  patchbay apply plan.json         make exactly that so",
-    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied or unknown · 4 refused\n            64 wrong usage · 70 bug · 130/143 interrupted; `patchbay explain exit-codes` says more"
+    before_help = "Examples:\n  patchbay init                  a project that plans against the sandbox\n  patchbay plan                  show what would change\n  patchbay plan --out plan.json  save it for review; it holds no secret\n  patchbay apply plan.json       make exactly that so",
+    after_help = "Exit codes: 0 done · 1 error · 2 changes (asked for) · 3 partly applied, unknown\n            4 refused · 64 wrong usage · 70 bug · 130/143 interrupted\n            `patchbay explain exit-codes` says more"
 )]
 pub struct Cli {
     /// What applies to every command.
@@ -52,10 +52,10 @@ pub struct Globals {
     #[arg(long, global = true)]
     pub json: bool,
     /// What goes to standard output
-    #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", hide_env = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_name = "FORMAT", env = "PATCHBAY_FORMAT", hide_env = true, value_enum, default_value_t = Format::Text, add = super::complete::formats())]
     pub format: Format,
     /// Write a report: json, jsonl, markdown, github, gitlab, codequality, azure, sarif, junit, prom, html
-    #[arg(long, global = true, value_name = "FMT[=PATH]", env = "PATCHBAY_REPORT", hide_env = true, value_delimiter = ',')]
+    #[arg(long, global = true, value_name = "FMT[=PATH]", env = "PATCHBAY_REPORT", hide_env = true, value_delimiter = ',', add = super::complete::reports())]
     pub report: Vec<String>,
     /// Colours: auto, always, never
     #[arg(long, global = true, value_name = "WHEN", env = "PATCHBAY_COLOR", hide_env = true, value_parser = ["auto", "always", "never"])]
@@ -69,7 +69,7 @@ pub struct Globals {
     /// Print less; twice: nothing but errors
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub quiet: u8,
-    /// Print more
+    /// Print more; twice: every request with its status and time
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// No live display of what runs
@@ -137,9 +137,9 @@ pub enum Command {
     /// Write a project that plans against the sandbox at once
     #[command(after_help = "Examples:\n  patchbay init\n  patchbay init --platform gateway my-project")]
     Init(super::init::InitArgs),
-    /// Adopt live connections into the state; nothing is written to the API
+    /// Take live connections into the state; nothing at the API changes
     #[command(
-        after_help = "Examples:\n  patchbay import                         everything that is declared and live\n  patchbay import kore-prod\n  patchbay import kore-prod/support cn-11  this very object, though its name is ambiguous"
+        after_help = "Examples:\n  patchbay import                      everything that is declared and live\n  patchbay import kore-prod\n  patchbay import kore-prod/bot cn-11  this one of several with its name"
     )]
     Import(super::import::ImportArgs),
     /// Write live connections as YAML; secrets become placeholders
@@ -147,7 +147,7 @@ pub enum Command {
         after_help = "Examples:\n  patchbay export kore-prod\n  patchbay export kore-prod --only-unmanaged --write connections/imported.yaml"
     )]
     Export(super::export::ExportArgs),
-    /// Check the files: syntax, schema, references, variables; no network
+    /// Check the files, offline: syntax, schema, references, variables
     #[command(
         after_help = "Examples:\n  patchbay validate\n  patchbay validate --offline    without the variables that hold secrets"
     )]
@@ -172,7 +172,7 @@ pub enum Command {
     Drift(super::drift::DriftArgs),
     /// Delete everything that patchbay manages on a target
     #[command(
-        after_help = "Examples:\n  patchbay destroy gateway                     show what would be deleted, ask, delete\n  patchbay destroy --confirm gateway           the same without a question\n  patchbay destroy gateway --only '*/legacy*'  only some of it"
+        after_help = "Examples:\n  patchbay destroy gateway                     show, ask, delete\n  patchbay destroy --confirm gateway           the same without a question\n  patchbay destroy gateway --only '*/legacy*'  only some of it"
     )]
     Destroy(super::destroy::DestroyArgs),
     /// Let the APIs test the connections that exist
@@ -180,14 +180,14 @@ pub enum Command {
         after_help = "Examples:\n  patchbay test\n  patchbay test gateway\n  patchbay test gateway/openai --json\n\nExit codes: 0 no test failed · 1 a test failed, or could not be made · 4 refused"
     )]
     Test(super::test::TestArgs),
-    /// Show a saved plan, or one connection as it is declared, recorded and live
+    /// Show a saved plan, or a connection as declared, recorded and live
     #[command(
         after_help = "Examples:\n  patchbay show plan.json            the plan as it was reviewed\n  patchbay show kore-prod/support    declared, recorded and live, side by side"
     )]
     Show(Show),
     /// Look at the state, revise it by hand, repair its file
     #[command(
-        after_help = "Examples:\n  patchbay state list\n  patchbay state rm kore-prod/old-bot          forget it; nothing is touched at the API\n  patchbay state mv kore-prod/gpt kore-prod/support\n  patchbay state check\n  patchbay state repair                        after a git conflict or a damaged line\n  patchbay state rekey                         after the fingerprint key got into wrong hands"
+        after_help = "Examples:\n  patchbay state list\n  patchbay state rm kore-prod/old-bot  forget it; the API is not touched\n  patchbay state mv kore-prod/gpt kore-prod/support\n  patchbay state check\n  patchbay state repair                after a git conflict or a damaged line\n  patchbay state rekey                 the fingerprint key got into wrong hands"
     )]
     State(super::state::StateArgs),
     /// Which variables the files need, where, and whether they are set
@@ -198,19 +198,19 @@ pub enum Command {
         after_help = "Examples:\n  patchbay graph\n  patchbay graph --format mermaid\n  patchbay graph --format dot | dot -Tsvg"
     )]
     Graph(super::graph::GraphArgs),
-    /// Check that everything is in place: targets, credentials, files, state
+    /// Check what a run needs: targets, credentials, files, state
     #[command(
         after_help = "Examples:\n  patchbay doctor\n  patchbay doctor kore-prod --json\n\nExit codes: 0 nothing is bad; something may be odd · 1 something is bad"
     )]
     Doctor(super::doctor::DoctorArgs),
-    /// What a diagnostic's code means, with an example that fails and one that works
+    /// What a code means, with an example that fails and one that works
     #[command(after_help = "Examples:\n  patchbay explain PB0103\n  patchbay explain exit-codes\n  patchbay explain --list")]
     Explain(super::explain::ExplainArgs),
     /// Check a platform definition of your own, ask its API about it, or draft one
     Platform(super::platform::PlatformArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(
-        after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --quirk read_back=top-level --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\". A target with base_url = \"sandbox:\" needs no server at all."
+        after_help = "Examples:\n  patchbay sandbox --port 4010\n  patchbay sandbox --definition platforms/mygw.yaml\n  patchbay sandbox --quirk read_back=top-level\n  patchbay sandbox --fault 'POST /connections status=503 times=2'\n\nThen: base_url = \"http://127.0.0.1:4010/api/public\".\nA target with base_url = \"sandbox:\" needs no server at all."
     )]
     Sandbox(SandboxArgs),
     /// Print a JSON Schema
@@ -218,7 +218,7 @@ pub enum Command {
         after_help = "Examples:\n  patchbay schema connections > connections.schema.json\n  patchbay schema project > patchbay.schema.json\n  patchbay schema plan            of what `plan --json` prints"
     )]
     Schema(Schema),
-    /// Print the script that teaches a shell to complete commands, addresses and targets
+    /// Print the script that completes commands, addresses and targets
     #[command(
         after_help = "Examples:\n  source <(patchbay completions bash)             in ~/.bashrc\n  source <(patchbay completions zsh)              in ~/.zshrc, after compinit\n  patchbay completions fish | source              in ~/.config/fish/config.fish"
     )]
@@ -362,8 +362,11 @@ pub struct SandboxArgs {
     /// Accept only this API key; any key otherwise
     #[arg(long, value_name = "KEY", env = "PATCHBAY_SANDBOX_KEY", hide_env = true, hide_env_values = true)]
     pub key: Option<String>,
+    /// Serve this platform, too, as its definition says: a file, or the name of a built-in one
+    #[arg(long, value_name = "FILE|NAME")]
+    pub definition: Vec<String>,
     /// Behave otherwise: NAME=VALUE
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", add = super::complete::quirks())]
     pub quirk: Vec<String>,
     /// Fail on purpose: `METHOD PATH [skip=N] [times=N] KIND`
     #[arg(long, value_name = "FAULT")]

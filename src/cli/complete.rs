@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::CompleteEnv;
 
 use super::{gather, help};
-use crate::view::explain;
+use crate::platform::builtin;
+use crate::sandbox::Quirks;
+use crate::view::{explain, report};
 
 /// The variable by which a shell asks for candidates.
 const VARIABLE: &str = "PATCHBAY_COMPLETE";
@@ -70,6 +72,39 @@ pub fn subjects() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         explain::subjects().into_iter().map(|(id, title)| CompletionCandidate::new(id).help(Some(title.into()))).collect()
     })
+}
+
+/// Formats of `--report`. A path follows, so nothing is offered after the `=`.
+pub fn reports() -> ArgValueCandidates {
+    words(|| report::Format::ALL.iter().map(|(_, name)| ((*name).to_owned(), String::new())).collect())
+}
+
+/// What `--format` takes after this command: `graph` has forms of its own.
+pub fn formats() -> ArgValueCandidates {
+    words(|| {
+        let is_graph = std::env::args_os().any(|word| word == "graph");
+        let names: &[&str] = if is_graph { &["text", "json", "mermaid", "dot"] } else { &["text", "json", "jsonl"] };
+        names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
+    })
+}
+
+/// The names of the sandbox's quirks.
+pub fn quirks() -> ArgValueCandidates {
+    words(|| Quirks::names().iter().map(|(name, help)| (format!("{name}="), (*help).to_owned())).collect())
+}
+
+/// Built-in definitions and files.
+pub fn definitions() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let known = builtin::every().map(|(name, _)| (name.to_owned(), String::new()));
+        let mut all = candidates(known, current);
+        all.extend(PathCompleter::file().complete(current));
+        all
+    })
+}
+
+fn words(all: fn() -> Vec<(String, String)>) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || candidates(all().into_iter(), OsStr::new("")))
 }
 
 fn candidates(all: impl Iterator<Item = (String, String)>, current: &OsStr) -> Vec<CompletionCandidate> {

@@ -83,11 +83,12 @@ pub async fn run(context: &Context<'_>, args: &DestroyArgs) -> u8 {
         Err(errors) => return fail(context, &errors, &sources),
     };
     session.options.destroy = true;
+    session.options.leave_dependents = args.leave_dependents;
     if globals.only.is_empty() {
         let whole: Vec<String> = targets.iter().map(|target| globset::escape(target)).collect();
         match Selector::new(&whole, &globals.exclude) {
             Ok(selector) => session.options.selector = selector,
-            Err(why) => return fail(context, &[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources),
+            Err(why) => return fail(context, &[Diagnostic::error(codes::USAGE, why)], &sources),
         }
     }
     let lines = Listener::new(context).with_sources(&sources);
@@ -168,7 +169,7 @@ async fn chosen(context: &Context<'_>, args: &DestroyArgs, gathered: &Gathered) 
     }
     let globals = context.globals;
     if !globals.only.is_empty() {
-        let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::NOT_ACCEPTED, why))?;
+        let selector = Selector::new(&globals.only, &[]).map_err(|why| Diagnostic::error(codes::USAGE, why))?;
         let (state, _) = session::location(globals, gathered)?.read().await.map_err(|e| e.diagnostic())?;
         return Ok(state.records().filter(|r| selector.matches(&r.address)).map(|r| r.address.target().to_owned()).collect());
     }
@@ -220,9 +221,11 @@ fn interrupted(session: &Session, targets: &BTreeSet<String>) -> Vec<Diagnostic>
 
 /// Records that stay and refer to something that goes.
 fn left_alone(plan: &Plan, state: &State, declared: &Desired) -> Option<Diagnostic> {
-    let goes = |address: &Address| plan.change(address).is_some_and(|c| c.action == Action::Delete);
+    let action = |address: &Address| plan.change(address).map(|change| change.action);
+    let goes = |address: &Address| action(address) == Some(Action::Delete);
     let mut notes = Vec::new();
-    for record in state.records().filter(|record| !goes(&record.address)) {
+    // What is gone already and only forgotten needs nothing any more.
+    for record in state.records().filter(|r| !matches!(action(&r.address), Some(Action::Delete | Action::Forget))) {
         // The files may say more than what was recorded.
         let said = declared.connections.iter().filter(|c| c.address == record.address).flat_map(|c| &c.depends_on);
         let needs: BTreeSet<&Address> = record.depends_on.iter().chain(said).collect();

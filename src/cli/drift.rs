@@ -343,7 +343,7 @@ impl Recorded<'_> {
             (Verdict::Changed, Cause::Drift | Cause::Both) if assumed => doubtful(Unproved::NeverWritten),
             (Verdict::Changed, cause @ (Cause::Drift | Cause::Both)) => {
                 // The record keeps digests; the value is known while the files still want it.
-                let known = cause == Cause::Drift && field.before != Side::Unread;
+                let known = cause == Cause::Drift && !matches!(field.before, Side::Unread | Side::Hidden);
                 Judged::Drifted(Drifted {
                     path: field.path.clone(),
                     recorded: if known { field.after.clone() } else { Side::Unread },

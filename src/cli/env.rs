@@ -15,7 +15,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::io::{env, files};
 use crate::platform::exchange::neutral;
 use crate::source::Sources;
-use crate::view::style::ink;
+use crate::view;
+use crate::view::env::Row;
 
 /// So many places of one variable are shown.
 const PLACES: usize = 3;
@@ -150,12 +151,12 @@ pub fn run(context: &Context<'_>, args: &EnvArgs) -> u8 {
     let template = args.template.then(|| template(&variables));
     match template {
         Some(template) if out.is_machine => {
-            out.json(&crate::view::json::document(&json!({ "template": template }), &found, &sources));
+            out.json(&view::json::document(&json!({ "template": template }), &found, &sources));
         }
         Some(template) => out.text(&template),
         None if out.is_machine => {
             let list: Vec<Json> = variables.iter().map(document).collect();
-            out.json(&crate::view::json::document(&json!({ "variables": list }), &found, &sources));
+            out.json(&view::json::document(&json!({ "variables": list }), &found, &sources));
         }
         None => show(context, &variables),
     }
@@ -278,28 +279,18 @@ fn show(context: &Context<'_>, variables: &[Variable]) {
         out.note("no file reads a variable");
         return;
     }
-    let style = &out.stdout;
-    let rows: Vec<[String; 4]> =
-        variables.iter().map(|v| [neutral(&v.name), v.status.word().to_owned(), neutral(&v.origin()), v.where_text()]).collect();
-    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    for (variable, [name, status, origin, places]) in variables.iter().zip(&rows) {
-        let status_ink = match variable.status {
-            Status::Set => ink::CREATE,
-            _ if variable.is_missing() => ink::REMOVE,
-            _ => ink::DIM,
-        };
-        let pad = |text: &str, n: usize| " ".repeat(widths[n].saturating_sub(text.chars().count()));
-        let line = format!(
-            "{name}{}  {}{}  {origin}{}  {}",
-            pad(name, 0),
-            style.paint(status_ink, status),
-            pad(status, 1),
-            pad(origin, 2),
-            style.paint(ink::DIM, places)
-        );
-        out.text(&format!("{line}\n"));
-    }
+    let rows: Vec<Row> = variables
+        .iter()
+        .map(|v| Row {
+            name: v.name.clone(),
+            status: v.status.word(),
+            is_set: v.status == Status::Set,
+            is_missing: v.is_missing(),
+            origin: v.origin(),
+            places: v.where_text(),
+        })
+        .collect();
+    out.text(&view::env::render(&rows, &out.stdout));
     let missing = variables.iter().filter(|v| v.is_missing()).count();
     match missing {
         0 => {}

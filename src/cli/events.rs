@@ -124,7 +124,7 @@ impl<'o> Listener<'o> {
         state.progress.running = running.collect();
         state.frame += 1;
         let style = self.out.stderr_now();
-        let lines = progress::region(&state.progress, state.frame, &style);
+        let lines = progress::region(&state.progress, state.frame, self.out.stderr_rows(), &style);
         let up = if state.drawn > 0 { format!("\r\u{1b}[{}A\u{1b}[J", state.drawn) } else { String::new() };
         state.drawn = lines.len();
         self.out.error_text(&format!("{up}{}\n", lines.join("\n")));
@@ -159,6 +159,9 @@ impl Drop for Listener<'_> {
 
 impl Report for Listener<'_> {
     fn event(&self, event: &Event) {
+        if matches!(event, Event::Sent { .. }) && self.out.verbose < 2 {
+            return;
+        }
         self.reports.event(event, self.sources);
         let mut state = self.state.borrow_mut();
         self.note(&mut state, event);

@@ -1,6 +1,6 @@
 //! `patchbay export`: live objects → connection files. Secrets become variables; nothing is written to an API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,6 +14,7 @@ use super::session::{self, KeyUse, Opening, Session};
 use super::{Context, exit};
 use crate::address::Address;
 use crate::config::emit;
+use crate::config::format::format;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes, has_errors};
 use crate::engine::explain::{Purpose, explain};
 use crate::engine::lane::Lane;
@@ -23,6 +24,7 @@ use crate::platform::exchange::neutral;
 use crate::platform::export::{self, Declared};
 use crate::platform::model::Collection;
 use crate::platform::object::{Completeness, Object, natural_key};
+use crate::platform::refer;
 use crate::source::Sources;
 use crate::suggest;
 use crate::value::Value;
@@ -47,8 +49,27 @@ pub struct ExportArgs {
 
 /// One exported connection.
 struct Exported {
+    /// Its object's id.
+    id: String,
     address: Address,
     declared: Declared,
+}
+
+/// What refers to an exported connection does so by its key, as people write it.
+fn name_references(session: &Session, exported: &mut [Exported]) {
+    let place = |e: &Exported| (e.address.target().to_owned(), e.declared.kind.clone(), e.id.clone());
+    let keys: BTreeMap<(String, String, String), String> =
+        exported.iter().map(|e| (place(e), e.address.key().to_owned())).collect();
+    for one in exported {
+        let target = one.address.target();
+        let kind = session.lanes.get(target).and_then(|lane| lane.definition.kinds.get(&one.declared.kind));
+        if let Some(kind) = kind {
+            refer::replace(kind, &mut one.declared.spec, &|kind, id| {
+                let key = keys.get(&(target.to_owned(), kind.to_owned(), id.to_owned()))?;
+                Some(Value::String(format!("${{{{ connection(\"{key}\").id }}}}")))
+            });
+        }
+    }
 }
 
 /// The planning flags of commands that take none.
@@ -143,11 +164,14 @@ pub async fn run(context: &Context<'_>, args: &ExportArgs) -> u8 {
                 let prefix = export::variable_name(&[lane.target.as_str(), key.as_str()]);
                 let is_known = |text: &str| context.redactor.scrub(text) != text;
                 let declared = export::declare(&chosen, collection, &object, &prefix, &mut variables, &is_known);
-                exported.push(Exported { address: Address::new(lane.target.clone(), key), declared });
+                exported.push(Exported { id: object.id.clone(), address: Address::new(lane.target.clone(), key), declared });
             }
         }
     }
+    name_references(&session, &mut exported);
     let text = document(&exported);
+    // As `fmt` would have it. What cannot be formatted is valid as it is.
+    let text = format("export", &text, &mut Sources::default()).unwrap_or(text);
     let template = template(&exported);
     let mut written = Vec::new();
     for (path, text) in args.write.iter().map(|p| (p, &text)).chain(args.env_template.iter().map(|p| (p, &template))) {

@@ -20,7 +20,7 @@ use crate::view::{self, count};
 #[derive(Debug, Args)]
 pub struct FmtArgs {
     /// Files and folders instead of the project's; - for standard input
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<String>,
     /// Write nothing; exit 1 if a file is not formatted
     #[arg(long)]
@@ -94,6 +94,7 @@ pub fn run(context: &Context<'_>, args: &FmtArgs) -> u8 {
             (_, 0) if !errors.is_empty() => format!("{} cannot be formatted.", count(errors.len(), "file")),
             (_, 0) => format!("{} formatted already.", count(total, "file")),
             (true, n) => format!("{n} of {} not formatted; `patchbay fmt` does it.", count(total, "file")),
+            (false, _) if written.is_empty() => format!("{} cannot be written.", count(errors.len(), "file")),
             (false, _) => format!("Formatted {} of {}: {}", written.len(), count(total, "file"), written.join(", ")),
         };
         out.note(&verdict);

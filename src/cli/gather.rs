@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Context, broken};
+use super::{Context, base_url, broken};
 use crate::config::connections::{self, Declarations};
 use crate::config::desired::{Desired, Inputs, resolve};
 use crate::config::node::{Kind, Node};
@@ -169,7 +169,8 @@ pub(super) fn search(base: &Path, patterns: &[String], given: bool, found: &mut 
             globs.push(format!("{}/**/*.{{yaml,yml}}", pattern.trim_end_matches('/')));
         } else if given && !pattern.contains(['*', '?', '[', '{']) {
             found.push(
-                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file")).help("check -f / --file"),
+                Diagnostic::error(codes::UNREADABLE, format!("cannot read `{pattern}`: no such file"))
+                    .help("name a file, a folder or a pattern; without one, the project's own files are read"),
             );
         } else {
             globs.push(pattern.clone());
@@ -192,7 +193,11 @@ pub(super) fn search(base: &Path, patterns: &[String], given: bool, found: &mut 
     if paths.is_empty() {
         found.push(
             Diagnostic::warning(codes::NOT_FOUND, "no connection file was found")
-                .note(format!("looked for: {}", globs.join(", ")))
+                .note(if patterns.is_empty() {
+                    "[project] connections names none".to_owned()
+                } else {
+                    format!("looked for: {}", patterns.join(", "))
+                })
                 .help("put one there, or set [project] connections in patchbay.toml"),
         );
     }
@@ -407,26 +412,12 @@ fn check_targets(
         if let Some(definition) = definitions.get(name) {
             check_auth(name, target, definition, project.troubles.contains_key(name), found);
         }
-        if let Ok(url) = url::Url::parse(&target.base_url)
-            && !target.base_url.starts_with("sandbox:")
-            && (!url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some())
+        if base_url::may_hold_a_credential(target)
+            && let Some(span) = target.base_url_span
         {
-            if let Some(span) = target.base_url_span {
-                sources.hide(span);
-            }
-            found.push(
-                Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` holds more than an address"))
-                    .label_opt(target.base_url_span, "no user, password, query or fragment is wanted here")
-                    .help("credentials belong into `auth`: the base URL is shown and recorded"),
-            );
+            sources.hide(span);
         }
-        if target.base_url == "sandbox" {
-            found.push(
-                Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` is not a URL"))
-                    .label_opt(target.base_url_span, "here")
-                    .help("did you mean `sandbox:`?"),
-            );
-        }
+        found.extend(base_url::check(name, target));
         let errors: Diagnostics = found.iter().skip(before).filter(|d| d.is_error()).cloned().collect();
         if !errors.is_empty() {
             project.troubles.entry(name.clone()).or_default().extend(errors);

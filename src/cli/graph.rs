@@ -58,10 +58,7 @@ pub fn run(context: &Context<'_>, _: &GraphArgs) -> u8 {
     };
     let selector = match Selector::new(&context.globals.only, &context.globals.exclude) {
         Ok(selector) => selector,
-        Err(why) => {
-            out.failed(&[Diagnostic::error(codes::NOT_ACCEPTED, why)], &sources);
-            return exit::ERROR;
-        }
+        Err(why) => return context.fail(&[Diagnostic::error(codes::USAGE, why)], &sources),
     };
     let errors = session::unmatched(context.globals, &gathered, &State::empty(), &mut found);
     if !errors.is_empty() {

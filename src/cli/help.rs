@@ -67,6 +67,27 @@ fn groups(command: &Command) -> String {
 mod tests {
     use super::*;
 
+    /// clap wraps what options say; what stands before and after them is set by hand.
+    #[test]
+    fn help_fits_80_columns() {
+        fn check(command: &Command, path: &str) {
+            let examples = [command.get_before_help(), command.get_after_help()];
+            for line in
+                examples.into_iter().flatten().flat_map(|text| text.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+            {
+                assert!(line.chars().count() <= 80, "{path}: {line}");
+            }
+            for below in command.get_subcommands() {
+                check(below, &format!("{path} {}", below.get_name()));
+            }
+        }
+        let command = command();
+        check(&command, "patchbay");
+        for line in groups(&command).lines() {
+            assert!(anstream::adapter::strip_str(line).to_string().chars().count() <= 80, "{line}");
+        }
+    }
+
     #[test]
     fn every_command_is_in_one_group_and_has_an_example() {
         let command = command();

@@ -23,7 +23,7 @@ use crate::view;
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// A connection, or a target; everything that is declared otherwise
-    #[arg(value_name = "ADDR|TARGET")]
+    #[arg(value_name = "ADDR|TARGET", add = super::complete::addresses())]
     pub what: Option<String>,
     /// The id of the live object that this connection is, if its name does not tell
     #[arg(value_name = "ID", requires = "what")]

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod args;
+mod base_url;
 mod broken;
 pub mod complete;
 pub mod destroy;

@@ -91,6 +91,13 @@ impl Out {
         Style { width, ..self.stderr.clone() }
     }
 
+    /// How many lines standard error's terminal has.
+    #[must_use]
+    pub fn stderr_rows(&self) -> usize {
+        let measured = terminal_size::terminal_size_of(std::io::stderr()).map(|(_, h)| usize::from(h.0));
+        measured.filter(|rows| *rows > 0).unwrap_or(usize::MAX)
+    }
+
     /// Prints a JSON document to standard output, if that is what standard output is.
     pub fn json(&self, document: &serde_json::Value) {
         if !self.is_document {

@@ -38,12 +38,12 @@ pub enum PlatformCommand {
     )]
     Check {
         /// Definitions: files, or names of built-in ones
-        #[arg(value_name = "FILE|NAME", required = true)]
+        #[arg(value_name = "FILE|NAME", required = true, add = super::complete::definitions())]
         which: Vec<String>,
     },
     /// Draft a definition from an OpenAPI 3 document; what it does not say stays a TODO
     #[command(
-        after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models --write platforms/acme.yaml"
+        after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models\n  patchbay platform new acme --openapi acme.json --write platforms/acme.yaml"
     )]
     New(NewArgs),
     /// Ask a live API whether its definition is right, with an object that is made, changed and deleted for it
@@ -153,22 +153,30 @@ fn check(context: &Context<'_>, which: &[String]) -> u8 {
     if has_errors(&found) { exit::ERROR } else { exit::OK }
 }
 
+/// The text of a definition: a file, or a built-in one by its name.
+///
+/// # Errors
+/// If it is neither.
+pub(super) fn text_of(context: &Context<'_>, name: &str) -> Result<Arc<str>, Diagnostic> {
+    let path = context.path(Path::new(name));
+    if let Some((_, text)) = builtin::every().find(|(known, _)| *known == name).filter(|_| !files::is_file(&path)) {
+        return Ok(text.into());
+    }
+    files::read_text(&path).map(Into::into).map_err(|error| {
+        let known: Vec<&str> = builtin::every().map(|(name, _)| name).collect();
+        Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}"))
+            .help(format!("name a file, or one of the built-in definitions: {}", known.join(", ")))
+    })
+}
+
 fn one(context: &Context<'_>, name: &str, sources: &mut Sources, found: &mut Diagnostics) -> Checked {
     let nothing = Checked { name: name.to_owned(), platform: None, kinds: Vec::new() };
-    let path = context.path(Path::new(name));
-    let text: Arc<str> = match builtin::every().find(|(known, _)| *known == name).filter(|_| !files::is_file(&path)) {
-        Some((_, text)) => text.into(),
-        None => match files::read_text(&path) {
-            Ok(text) => text.into(),
-            Err(error) => {
-                let known: Vec<&str> = builtin::every().map(|(name, _)| name).collect();
-                found.push(
-                    Diagnostic::error(codes::UNREADABLE, format!("cannot read {error}"))
-                        .help(format!("name a file, or one of the built-in definitions: {}", known.join(", "))),
-                );
-                return nothing;
-            }
-        },
+    let text = match text_of(context, name) {
+        Ok(text) => text,
+        Err(error) => {
+            found.push(error);
+            return nothing;
+        }
     };
     let file = sources.add(name, Arc::clone(&text));
     let (definition, root) = match parse::parse_with_tree(file, &text) {

@@ -90,6 +90,10 @@ impl Reports {
         }
         for (format, to) in &wanted {
             if let To::File(path) = to {
+                if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+                    files::make_dir(dir)
+                        .map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("the report cannot be written: {e}")))?;
+                }
                 let begin = if *format == Format::Jsonl { files::write_public(path, "") } else { files::writable(path) };
                 begin.map_err(|e| Diagnostic::error(codes::UNREADABLE, format!("the report cannot be written: {e}")))?;
             }
@@ -193,6 +197,8 @@ impl Reports {
                     Format::Jsonl => Ok(()),
                     Format::Github => github(context, to, digest, &around),
                     Format::Azure => azure(context, to, digest, &around),
+                    // Three zeros would say that nothing changes.
+                    Format::Gitlab if digest.is_failed => forget(to),
                     format => put(to, &report::render(*format, digest, &around)),
                 };
                 if let Err(error) = done {
@@ -227,6 +233,14 @@ fn put(to: &To, text: &str) -> Result<(), files::FileError> {
         To::File(path) => files::write_public(path, text)?,
     }
     Ok(())
+}
+
+/// An earlier run's report must not be taken for this one's.
+fn forget(to: &To) -> Result<(), files::FileError> {
+    match to {
+        To::Stdout => Ok(()),
+        To::File(path) => files::remove(path),
+    }
 }
 
 /// Annotations, and what the job's own files take: the summary and the outputs.

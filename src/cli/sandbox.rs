@@ -1,18 +1,35 @@
 //! `patchbay sandbox`
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SandboxArgs;
+use super::platform::text_of;
 use super::{Context, exit};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
+use crate::platform::fake::Fake;
+use crate::platform::model::Definition;
+use crate::platform::parse;
 use crate::sandbox::{self, Fault, Quirks, SandboxError};
 use crate::source::Sources;
 
 /// Runs the command until a signal comes.
 pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
     let out = context.out;
+    let mut sources = Sources::default();
+    let mut defined = Vec::new();
+    for which in &args.definition {
+        match load(context, which, &mut sources) {
+            Ok(definition) => defined.push(Fake::new(Arc::new(definition))),
+            Err(found) => {
+                out.failed(&found, &sources);
+                return exit::ERROR;
+            }
+        }
+    }
     let started = match options(context, args) {
-        Ok(options) => sandbox::start(options).await,
+        Ok(options) => sandbox::start(sandbox::Options { defined, ..options }).await,
         Err(error) => Err(error),
     };
     let sandbox = match started {
@@ -32,17 +49,15 @@ pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
         }
     };
     if out.is_machine {
-        let urls: serde_json::Map<String, serde_json::Value> = sandbox::Platform::ALL
-            .iter()
-            .filter_map(|p| Some((p.as_str().to_owned(), sandbox.base_url(p.as_str())?.into())))
-            .collect();
+        let urls: serde_json::Map<String, serde_json::Value> =
+            sandbox.platforms().filter_map(|name| Some((name.to_owned(), sandbox.base_url(name)?.into()))).collect();
         let content = serde_json::json!({ "origin": sandbox.origin(), "base_urls": urls });
         out.json(&crate::view::json::document(&content, &[], &Sources::default()));
     } else {
         let mut text = format!("sandbox on {}\n", sandbox.origin());
-        for platform in sandbox::Platform::ALL {
-            if let Some(url) = sandbox.base_url(platform.as_str()) {
-                text.push_str(&format!("  {:10} base_url = \"{url}\"\n", platform.as_str()));
+        for name in sandbox.platforms() {
+            if let Some(url) = sandbox.base_url(name) {
+                text.push_str(&format!("  {name:10} base_url = \"{url}\"\n"));
             }
         }
         text.push_str("Any key is accepted unless --key is given. Ctrl-C stops it.\n");
@@ -59,6 +74,12 @@ pub async fn run(context: &Context<'_>, args: &SandboxArgs) -> u8 {
     code
 }
 
+fn load(context: &Context<'_>, which: &str, sources: &mut Sources) -> Result<Definition, Diagnostics> {
+    let text = text_of(context, which).map_err(|error| vec![error])?;
+    let file = sources.add(which, Arc::clone(&text));
+    parse::parse(file, &text)
+}
+
 fn options(context: &Context<'_>, args: &SandboxArgs) -> Result<sandbox::Options, SandboxError> {
     let mut quirks = Quirks::default();
     for quirk in &args.quirk {
@@ -73,5 +94,6 @@ fn options(context: &Context<'_>, args: &SandboxArgs) -> Result<sandbox::Options
         quirks,
         faults,
         api_key: args.key.clone(),
+        defined: Vec::new(),
     })
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Context;
 use super::args::{Globals, Planning, RefreshArg};
 use super::gather::Gathered;
+use super::{Context, base_url};
 use crate::address::Address;
 use crate::base64;
 use crate::config::project::{Safety, Target};
@@ -22,6 +22,7 @@ use crate::plan::model::Refresh;
 use crate::plan::planner::Options;
 use crate::plan::saved::Choices;
 use crate::plan::select::Selector;
+use crate::platform::fake::Fake;
 use crate::platform::model::{AuthScheme, Definition};
 use crate::sandbox::{self, Quirks, Sandbox};
 use crate::secret::{Redactor, Secret};
@@ -225,7 +226,7 @@ pub async fn reach(
     let configured = target.timeout.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
     let (base_url, sandbox) = match target.base_url.strip_prefix(SANDBOX) {
         Some(settings) => {
-            let sandbox = start_sandbox(dir, globals, name, target, settings).await?;
+            let sandbox = start_sandbox(dir, globals, (name, target), settings, definition).await?;
             let url = sandbox.base_url(&definition.platform).ok_or_else(|| {
                 Diagnostic::error(
                     codes::NOT_ACCEPTED,
@@ -235,7 +236,7 @@ pub async fn reach(
             })?;
             (url, Some(sandbox))
         }
-        None => (checked_url(name, target)?, None),
+        None => (base_url::check(name, target).map_or(Ok(target.base_url.clone()), Err)?, None),
     };
     let extra_roots = match &target.ca_file {
         Some(path) => Some(authorities(dir, path).map_err(|error| error.label(target.span, "its `ca_file`"))?),
@@ -254,7 +255,9 @@ pub async fn reach(
         Some((name, scheme)) => headers.extend(credentials(name, scheme, &target.auth, redactor)),
         // The sandbox takes anything.
         None if sandbox.is_some() && schemes.iter().all(|(_, scheme)| !scheme.header.is_empty()) => {
-            headers.extend(schemes.first().map(|(_, s)| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+            let first = schemes.first().map(|(_, scheme)| *scheme);
+            headers.extend(first.map(|s| (s.header.clone(), Secret::new(format!("{}sandbox", s.prefix)))));
+            headers.extend(first.iter().flat_map(|s| s.also.keys()).map(|name| (name.clone(), Secret::new("sandbox"))));
         }
         None => {}
     }
@@ -296,9 +299,9 @@ fn authorities(dir: &Path, path: &str) -> Result<Vec<u8>, Diagnostic> {
 async fn start_sandbox(
     dir: &Path,
     globals: &Globals,
-    name: &str,
-    target: &Target,
+    (name, target): (&str, &Target),
     settings: &str,
+    definition: &Arc<Definition>,
 ) -> Result<Sandbox, Diagnostic> {
     let wrong = |error: &sandbox::SandboxError| {
         Diagnostic::error(codes::NOT_ACCEPTED, format!("the sandbox of `{name}` cannot start: {error}"))
@@ -313,41 +316,14 @@ async fn start_sandbox(
         file: Some(folder.join(format!("{stem}.jsonl"))),
         log: Some(folder.join(format!("{stem}.requests.jsonl"))),
         quirks,
+        // What has no handler of its own is made from its definition.
+        defined: match sandbox::Platform::named(&definition.platform) {
+            Some(_) => Vec::new(),
+            None => vec![Fake::new(Arc::clone(definition))],
+        },
         ..sandbox::Options::in_memory()
     };
     sandbox::start(options).await.map_err(|e| wrong(&e))
-}
-
-/// The base URL, if credentials may be sent there.
-fn checked_url(name: &str, target: &Target) -> Result<String, Diagnostic> {
-    let url = url::Url::parse(&target.base_url).map_err(|e| {
-        Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` is not a URL: {e}"))
-            .label_opt(target.base_url_span, "here")
-            .help("base_url = \"https://host/path\", or \"sandbox:\" to try things out")
-    })?;
-    match url.scheme() {
-        "https" => Ok(target.base_url.clone()),
-        "http" if stays_here(&url) || target.allow_http => Ok(target.base_url.clone()),
-        "http" => Err(Diagnostic::error(
-            codes::PLAIN_HTTP,
-            format!("`{name}` would send its credentials unencrypted to another machine"),
-        )
-        .label_opt(target.base_url_span, "plain http")
-        .help(format!("use https, or set allow_http = true in [targets.{name}] if the network is trusted"))),
-        other => Err(Diagnostic::error(codes::NOT_ACCEPTED, format!("`base_url` of `{name}` begins with `{other}:`"))
-            .label_opt(target.base_url_span, "http or https is wanted")),
-    }
-}
-
-/// Does what is sent there stay on this machine?
-#[must_use]
-pub fn stays_here(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 /// Patterns that match nothing: a typo in a pipeline must not look like success. The state may know connections that no
@@ -427,8 +403,7 @@ pub fn no_folder(location: &Location) -> Option<Diagnostic> {
 
 fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic> {
     let selector = Selector::new(&globals.only, &globals.exclude).map_err(|why| {
-        Diagnostic::error(codes::NOT_ACCEPTED, why)
-            .help("--only and --exclude take addresses and globs: kore-prod, kore-prod/claude*")
+        Diagnostic::error(codes::USAGE, why).help("--only and --exclude take addresses and globs: kore-prod, kore-prod/claude*")
     })?;
     let refresh = match planning.refresh {
         RefreshArg::Auto => Refresh::Auto,
@@ -443,6 +418,7 @@ fn options(globals: &Globals, planning: &Planning) -> Result<Options, Diagnostic
         pinned: BTreeMap::new(),
         adopt_anyway: false,
         destroy: false,
+        leave_dependents: false,
     })
 }
 
@@ -489,12 +465,12 @@ fn safety(gathered: &Gathered, planning: &Planning) -> Result<Safety, Diagnostic
     let mut safety = gathered.project.safety.clone();
     if let Some(text) = &planning.max_updates {
         let threshold =
-            text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-updates takes {wanted}")))?;
+            text.parse().map_err(|wanted| Diagnostic::error(codes::USAGE, format!("--max-updates takes {wanted}")))?;
         safety.max_updates = Some(threshold);
     }
     if let Some(text) = &planning.max_deletes {
         let threshold =
-            text.parse().map_err(|wanted| Diagnostic::error(codes::NOT_ACCEPTED, format!("--max-deletes takes {wanted}")))?;
+            text.parse().map_err(|wanted| Diagnostic::error(codes::USAGE, format!("--max-deletes takes {wanted}")))?;
         safety.max_deletes = Some(threshold);
     }
     Ok(safety)

@@ -54,7 +54,7 @@ pub enum StateCommand {
     Rm(RmArgs),
     /// Record an object under another address of its target
     #[command(
-        after_help = "A `moved` entry in a connection file does the same with the next apply, and keeps every fingerprint.\n\nExample:\n  patchbay state mv kore-prod/gpt kore-prod/support-gpt4o"
+        after_help = "A `moved` entry in a connection file does the same with the next apply, and\nkeeps every fingerprint.\n\nExample:\n  patchbay state mv kore-prod/gpt kore-prod/support-gpt4o"
     )]
     Mv(MvArgs),
     /// Say whether the file is whole, and what is in it; changes nothing
@@ -63,12 +63,12 @@ pub enum StateCommand {
     Repair(RepairArgs),
     /// Make the fingerprints of all secrets that are at hand with a new key
     #[command(
-        after_help = "The new key is drawn, and gets the place of .patchbay/key when every fingerprint is written. Where the key is in\nPATCHBAY_STATE_KEY, the new one is yours to make, and comes from a variable, too.\n\nExamples:\n  patchbay state rekey\n  NEW=$(openssl rand -hex 32) patchbay state rekey --new-key-env NEW --yes"
+        after_help = "The new key is drawn, and gets the place of .patchbay/key when every fingerprint\nis written. Where the key is in PATCHBAY_STATE_KEY, the new one is yours to\nmake, and comes from a variable, too.\n\nExamples:\n  patchbay state rekey\n  NEW=$(openssl rand -hex 32) patchbay state rekey --new-key-env NEW --yes"
     )]
     Rekey(RekeyArgs),
     /// Tell what the file still knows of earlier runs, the newest first
     #[command(
-        after_help = "A run that ends keeps the newest revision of each object; what is older is in version control, if the file is."
+        after_help = "A run that ends keeps the newest revision of each object; what is older is in\nversion control, if the file is."
     )]
     History {
         /// Only this connection, target or glob
@@ -300,9 +300,8 @@ fn addresses(state: &State) -> BTreeSet<Address> {
 }
 
 fn selector(only: &[String], exclude: &[String]) -> Result<Selector, Diagnostic> {
-    Selector::new(only, exclude).map_err(|why| {
-        Diagnostic::error(codes::NOT_ACCEPTED, why).help("addresses and globs are taken: kore-prod, kore-prod/claude*")
-    })
+    Selector::new(only, exclude)
+        .map_err(|why| Diagnostic::error(codes::USAGE, why).help("addresses and globs are taken: kore-prod, kore-prod/claude*"))
 }
 
 fn unknown(wanted: &str, known: &BTreeSet<Address>) -> Diagnostic {

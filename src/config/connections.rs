@@ -123,20 +123,21 @@ fn connection(key: &str, key_span: Span, node: &Node, found: &mut Diagnostics) -
             targets.push((name.to_owned(), span));
         }
     }
-    if node.get("target").is_none() && node.get("targets").is_none() {
+    if reader::lacks(node, "target", &CONNECTION) && reader::lacks(node, "targets", &CONNECTION) {
         found.push(
             reader::missing(key_span, &what, "target").help("target: NAME, or targets: [A, B] for one connection on several"),
         );
     }
     let kind = reader::string(node, "kind", &what, found);
-    if node.get("kind").is_none() {
+    if reader::lacks(node, "kind", &CONNECTION) {
         found.push(reader::missing(key_span, &what, "kind"));
     }
     let spec = node.get("spec");
     match spec.map(|s| &s.kind) {
         Some(Kind::Map(_)) => {}
         Some(_) => found.extend(spec.map(|s| reader::wrong_type(s, &format!("`spec` of {what}"), "an object"))),
-        None => found.push(reader::missing(key_span, &what, "spec")),
+        None if reader::lacks(node, "spec", &CONNECTION) => found.push(reader::missing(key_span, &what, "spec")),
+        None => {}
     }
     let depends_on = reader::strings(node, "depends_on", &what, found).unwrap_or_default();
     let lifecycle = node.get("lifecycle").map(|n| lifecycle(n, found)).unwrap_or_default();
@@ -189,7 +190,7 @@ fn moved(node: &Node, into: &mut Vec<Moved>, found: &mut Diagnostics) {
         let mut end = |key: &str| match reader::string(item, key, "an item of `moved`", found) {
             Some((text, span)) => Some((text.to_owned(), span)),
             None => {
-                if item.get(key).is_none() {
+                if reader::lacks(item, key, &["from", "to"]) {
                     found.push(reader::missing(item.span, "an item of `moved`", key));
                 }
                 None

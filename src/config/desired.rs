@@ -68,6 +68,7 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
     let renderer = Renderer::new(inputs.scope);
     let Addressed { list, index } = addresses(declarations, inputs, &mut found);
     let mut desired = Desired::default();
+    let mut referring: Vec<(Address, Reference, Span)> = Vec::new();
     let mut hidden = declarations.hidden.clone();
     let placed: BTreeSet<Span> = list.iter().map(|(declaration, _)| declaration.key_span).collect();
     for declaration in &declarations.connections {
@@ -112,6 +113,7 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
         hidden.extend(rendered.hidden);
         let mut depends_on = Vec::new();
         let wanted = declaration.depends_on.iter().map(|(name, span)| (name, *span));
+        referring.extend(rendered.references.iter().map(|(r, span)| (address.clone(), r.clone(), *span)));
         let referred = rendered.references.iter().map(|(r, span)| (&r.connection, *span));
         for (name, span) in wanted.chain(referred) {
             match find_reference(name, address, &index) {
@@ -151,6 +153,7 @@ pub fn resolve(declarations: &Declarations, inputs: &Inputs<'_>, sources: &mut S
     }
     check_names(&desired, inputs.definitions, &mut found);
     check_cycles(&desired, &mut found);
+    check_fields(&desired, &referring, &index, inputs.definitions, &mut found);
     for moved in &declarations.moved {
         let mut end = |(text, span): &(String, Span)| {
             text.parse::<Address>()
@@ -300,6 +303,39 @@ fn check_names(desired: &Desired, definitions: &BTreeMap<String, Arc<Definition>
                 .label(place(other), "first here")
                 .help(help),
             );
+        }
+    }
+}
+
+/// What is read of another connection must be declared there: it is never asked of the API.
+fn check_fields(
+    desired: &Desired,
+    referring: &[(Address, Reference, Span)],
+    index: &BTreeMap<Address, ()>,
+    definitions: &BTreeMap<String, Arc<Definition>>,
+    found: &mut Diagnostics,
+) {
+    let by_address: BTreeMap<&Address, &Connection> = desired.connections.iter().map(|c| (&c.address, c)).collect();
+    for (address, reference, span) in referring {
+        let Some(path) = &reference.field else { continue };
+        // What refers to no connection was reported.
+        let Ok(other) = find_reference(&reference.connection, address, index) else { continue };
+        let Some(other) = by_address.get(&other) else { continue };
+        let kind = definitions.get(other.address.target()).and_then(|d| d.kinds.get(&other.kind));
+        let Some(kind) = kind.filter(|_| other.spec.at(path).is_none()) else { continue };
+        let top = path.top().unwrap_or_default();
+        let diagnostic = if kind.fields.contains_key(top) {
+            let summary = format!("`{}` does not declare the field `{path}`, which is read here", other.address);
+            Diagnostic::error(codes::UNKNOWN_CONNECTION, summary)
+                .label(*span, "nothing to read")
+                .help(format!("declare `{path}` there, or write the value here"))
+        } else {
+            let known: Vec<&str> = kind.fields.keys().map(String::as_str).collect();
+            let summary = format!("the {} `{}` has no field `{path}`", kind.title, other.address);
+            Diagnostic::error(codes::UNKNOWN_KEY, summary).label(*span, "refers to nothing").help_opt(suggest::help(top, &known))
+        };
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
         }
     }
 }

@@ -230,7 +230,9 @@ pub fn read(root: &Node, profile: Option<&str>, scope: &Scope, sources: &Sources
             Some((path, span)) => {
                 platforms.insert(entry.key.clone(), (path.to_owned(), span));
             }
-            None if table.get("definition").is_none() => found.push(reader::missing(entry.key_span, &what, "definition")),
+            None if reader::lacks(table, "definition", &["definition"]) => {
+                found.push(reader::missing(entry.key_span, &what, "definition"));
+            }
             None => {}
         }
     }
@@ -331,14 +333,14 @@ fn target(
     let what = format!("the target `{name}`");
     let table = reader::map(node, &what, &TARGET, found)?;
     let platform = reader::string(table, "platform", &what, found);
-    if table.get("platform").is_none() {
+    if reader::lacks(table, "platform", &TARGET) {
         found.push(
             reader::missing(span, &what, "platform").help("platform = \"koreai\", or the name of one of your own definitions"),
         );
     }
     let base_url_node = table.get("base_url");
     let base_url = base_url_node.and_then(|n| reader::templated(n, "`base_url`", renderer, sources, found));
-    if base_url_node.is_none() {
+    if reader::lacks(table, "base_url", &TARGET) {
         found.push(reader::missing(span, &what, "base_url").help("base_url = \"https://…\", or \"sandbox:\" to try things out"));
     }
     let (mut auth, auth_node) = (BTreeMap::new(), table.get("auth"));

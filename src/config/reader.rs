@@ -34,10 +34,23 @@ pub fn wrong_type(node: &Node, what: &str, wanted: &str) -> Diagnostic {
         .label(node.span, format!("this is {}", node.type_name()))
 }
 
+/// Does a map lack a key altogether? One that is there and misspelt was reported as unknown: one mistake, one diagnostic.
+#[must_use]
+pub fn lacks(node: &Node, key: &str, accepted: &[&str]) -> bool {
+    let is_meant = |word: &str| !accepted.contains(&word) && suggest::nearest(word, accepted.iter().copied()) == Some(key);
+    node.get(key).is_none() && !node.entries().iter().any(|entry| is_meant(&entry.key))
+}
+
 /// The diagnostic for a required key that is not there; the label stands at the map that lacks it.
 #[must_use]
 pub fn missing(at: Span, what: &str, key: &str) -> Diagnostic {
-    Diagnostic::error(codes::MISSING_KEY, format!("{what} needs a `{key}`")).label(at, format!("`{key}` is missing here"))
+    Diagnostic::error(codes::MISSING_KEY, format!("{what} needs {} `{key}`", article(key)))
+        .label(at, format!("`{key}` is missing here"))
+}
+
+/// `a` or `an`, as far as letters tell.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" }
 }
 
 /// A text without templates.

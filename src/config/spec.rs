@@ -57,7 +57,7 @@ impl SpecReader<'_> {
     /// Renders and checks one spec. `what` names the connection in messages.
     pub fn read(&self, kind: &Kind, node: &Node, what: &str, found: &mut Diagnostics) -> Rendered {
         let mut walk = Walk { reader: self, what, found, out: Rendered::default() };
-        let mut spec = walk.object(&kind.fields, Some(&kind.constants), node, &FieldPath::root());
+        let mut spec = walk.object(&kind.fields, None, Some(&kind.constants), node, &FieldPath::root());
         spec.retain(|key, _| !kind.constants.contains_key(key));
         walk.out.spec = spec;
         walk.out
@@ -73,32 +73,33 @@ struct Walk<'w, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// A map with known keys.
+    /// A map with known keys, or with rules for all others.
     fn object(
         &mut self,
         fields: &IndexMap<String, Field>,
+        values: Option<&Field>,
         constants: Option<&IndexMap<String, serde_json::Value>>,
         node: &Node,
         path: &FieldPath,
     ) -> Map {
         let place = if path.steps().is_empty() { self.what.to_owned() } else { format!("`{path}` of {}", self.what) };
+        let accepted: Vec<&str> =
+            fields.keys().chain(constants.into_iter().flat_map(IndexMap::keys)).map(String::as_str).collect();
         let mut map = Map::new();
         for entry in node.entries() {
             let path = path.key(&entry.key);
             if let Some(constant) = constants.and_then(|c| c.get(&entry.key)) {
                 self.constant(entry, constant);
-            } else if let Some(field) = fields.get(&entry.key) {
-                let value = self.value(&entry.value, Some(field), None, &path);
+            } else if let Some(field) = fields.get(&entry.key).or(values) {
+                let value = self.value(&entry.value, Some(field), Some(&entry.key), &path);
                 map.insert(entry.key.clone(), value);
             } else {
-                let accepted: Vec<&str> =
-                    fields.keys().chain(constants.into_iter().flat_map(IndexMap::keys)).map(String::as_str).collect();
                 self.found.push(reader::unknown_key(entry, &place, &accepted));
                 // Its value may be a secret all the same.
                 entry.value.scalars(&mut self.out.hidden);
             }
         }
-        for (name, _) in fields.iter().filter(|(name, field)| field.required && node.get(name).is_none()) {
+        for (name, _) in fields.iter().filter(|(name, field)| field.required && reader::lacks(node, name, &accepted)) {
             let at = node.entries().first().map_or(node.span, |e| e.key_span);
             let help = fields[name].description.clone();
             self.found.push(
@@ -120,9 +121,9 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Any value. `item_key` is the key of the keyed list's item that it belongs to.
-    fn value(&mut self, node: &Node, field: Option<&Field>, item_key: Option<&str>, path: &FieldPath) -> Value {
-        let secret = field.is_some_and(|f| is_secret(f, item_key));
+    /// Any value. `key` is what it stands under, in a keyed list the item's key.
+    fn value(&mut self, node: &Node, field: Option<&Field>, key: Option<&str>, path: &FieldPath) -> Value {
+        let secret = field.is_some_and(|f| is_secret(f, key));
         if secret && matches!(node.kind, NodeKind::Map(_) | NodeKind::List(_)) {
             node.scalars(&mut self.out.hidden);
         }
@@ -132,9 +133,9 @@ impl Walk<'_, '_> {
                 self.literal_secret(node, text, path);
                 Value::Secret(Secret::new(text.as_str()))
             }
-            NodeKind::Map(_) if field.is_some_and(|f| !f.fields.is_empty()) => {
+            NodeKind::Map(_) if field.is_some_and(|f| !f.is_free()) => {
                 let Some(field) = field else { return Value::Null };
-                Value::Map(self.object(&field.fields, None, node, path))
+                Value::Map(self.object(&field.fields, field.values.as_deref(), None, node, path))
             }
             NodeKind::Map(entries) => {
                 let value = Value::Map(
@@ -203,10 +204,10 @@ impl Walk<'_, '_> {
             };
             let path = path.join(step);
             let what = format!("an item of `{}`", path.top().unwrap_or(""));
+            let accepted: Vec<&str> = field.item.keys().map(String::as_str).collect();
             let mut map = Map::new();
             for entry in item.entries() {
                 let Some(rules) = field.item.get(&entry.key) else {
-                    let accepted: Vec<&str> = field.item.keys().map(String::as_str).collect();
                     self.found.push(reader::unknown_key(entry, &what, &accepted));
                     entry.value.scalars(&mut self.out.hidden);
                     continue;
@@ -214,7 +215,7 @@ impl Walk<'_, '_> {
                 let value = self.value(&entry.value, Some(rules), Some(key.unwrap_or("authorization")), &path.key(&entry.key));
                 map.insert(entry.key.clone(), value);
             }
-            for name in field.item.iter().filter(|(name, f)| f.required && item.get(name).is_none()).map(|(n, _)| n) {
+            for name in field.item.iter().filter(|(name, f)| f.required && reader::lacks(item, name, &accepted)).map(|(n, _)| n) {
                 self.found.push(reader::missing(item.span, &what, name));
             }
             list.push(Value::Map(map));
@@ -278,7 +279,7 @@ impl Walk<'_, '_> {
             // Something else stands where an object or a list may hold secrets.
             node.scalars(&mut self.out.hidden);
         }
-        let is_open = !is_secret(field, path.item_key()) && !node.as_str().is_some_and(has_template);
+        let is_open = !is_secret(field, path.name()) && !node.as_str().is_some_and(has_template);
         if is_open && field.kind == FieldType::String && matches!(value, Value::Number(_) | Value::Bool(_)) {
             let written = self.reader.sources.text(node.span);
             error = error.help(format!("quote it: \"{written}\""));
@@ -339,14 +340,16 @@ impl Walk<'_, '_> {
         let unresolved = ["op://", "vault:", "ENC[", "${", "{{"]
             .iter()
             .find(|start| core.starts_with(**start) || text.trim().starts_with(**start));
-        let what = if mask::looks_masked(text) {
+        let what = if is_shell_variable(core) {
+            Some(("is a shell's variable, not a secret", "patchbay's form is ${{ env.NAME }}"))
+        } else if mask::looks_masked(text) {
             Some(("is a mask, not a secret", "APIs show masks in place of secrets; written back, the mask would become the key"))
         } else if unresolved.is_some() {
             Some((
                 "is an unresolved reference, not a secret",
                 "resolve it first: `op run -- patchbay …`, `sops exec-env FILE 'patchbay …'`",
             ))
-        } else if core.eq_ignore_ascii_case("changeme") || text.trim().is_empty() {
+        } else if is_placeholder(core) || text.trim().is_empty() {
             Some(("is a placeholder, not a secret", "put the real value into the environment"))
         } else {
             None
@@ -368,6 +371,23 @@ impl Walk<'_, '_> {
             );
         }
     }
+}
+
+/// Is it nothing but `$NAME` or `${NAME}`? Other tools put a value there. The name is not told: it may be a key that
+/// looks so.
+fn is_shell_variable(text: &str) -> bool {
+    let Some(name) = text.strip_prefix('$') else { return false };
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.len() > 2 && name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(fits)
+}
+
+/// What documentation shows where a key belongs: `changeme`, `<your-key>`, `YOUR_API_KEY`.
+fn is_placeholder(text: &str) -> bool {
+    let word: String = text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let is_framed = text.len() > 2 && text.starts_with('<') && text.ends_with('>');
+    let is_named = word.starts_with("your") && ["key", "token", "secret", "password"].iter().any(|end| word.ends_with(end));
+    is_framed || is_named || ["changeme", "todo", "placeholder"].contains(&word.as_str())
 }
 
 /// A rendered text as the type that the field asks for: the environment only has texts.

@@ -223,12 +223,17 @@ fn explain(at: &Locator<'_>, error: &serde_saphyr::Error) -> Diagnostic {
             .label(place, "the limit is reached here")
             .help("at most 64 levels, 2,000,000 nodes and 50,000 aliases a file; split the file");
     }
+    if lower.contains("multiple") && lower.contains("documents") {
+        return Diagnostic::error(codes::SYNTAX, "the file holds several YAML documents; one is read")
+            .label(place, "the second one")
+            .help("put everything under one `connections:`, or make a file of each");
+    }
     let help = if row.contains("${{") {
         Some("inside `{ … }` or where a value holds `: `, a template must be quoted: \"${{ env.NAME }}\"".to_owned())
     } else if row.trim_start().starts_with('\t') {
         Some("indent with spaces: YAML does not allow tabs".to_owned())
     } else {
-        None
+        Some("look at the line above, too: an indent, a quote or a bracket; a text with `: `, ` #` or one of `[{*&!%@` at its start needs quotes".to_owned())
     };
     Diagnostic::error(codes::SYNTAX, format!("not valid YAML: {message}")).label(place, "here").help_opt(help)
 }

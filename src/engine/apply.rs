@@ -5,12 +5,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::event::{Ending, Event, Outcome, Report};
 use super::refresh::Lanes;
+use super::turn::{Turn, Watched};
 use super::write;
 use crate::address::Address;
 use crate::config::desired::Connection;
@@ -86,13 +88,14 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
     }
     let mut queue = Queue::new(plan, run.lanes);
     let mut endings: BTreeMap<usize, Ending> = BTreeMap::new();
+    let turns: Vec<Turn> = plan.changes.iter().map(|_| Turn::default()).collect();
     let mut running = FuturesUnordered::new();
     let mut stopped = *stop.borrow();
     loop {
         while stopped == Stop::No
             && let Some(n) = queue.next()
         {
-            running.push(one(run, plan, n));
+            running.push(one(run, plan, n, &turns[n], stop.clone()));
         }
         if running.is_empty() {
             // Deletes run last, and not at all if something failed: what depends on what may no longer be as planned.
@@ -103,7 +106,7 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
                 Deletes::Ready => {
                     for n in queue.drop_waiting() {
                         let ending = Ending::Skipped("deletes are not started after a failure".to_owned());
-                        report_end(run, &plan.changes[n], &ending, std::time::Duration::ZERO);
+                        report_end(run, &plan.changes[n], &ending, Duration::ZERO);
                         if stopped == Stop::No {
                             endings.insert(n, ending);
                         }
@@ -117,7 +120,10 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
             Ok(()) = stop.changed() => {
                 stopped = *stop.borrow();
                 match stopped {
-                    Stop::Gently(_) => run.report.event(&Event::Stopping { in_flight: running.len() }),
+                    Stop::Gently(_) => {
+                        let in_flight = queue.in_flight.iter().filter(|n| turns[**n].has_written()).count();
+                        run.report.event(&Event::Stopping { in_flight });
+                    }
                     Stop::Now(_) => break,
                     Stop::No => {}
                 }
@@ -125,14 +131,13 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
             Some((n, ending)) = running.next() => {
                 for (dependent, because) in queue.finished(n, ending.is_done()) {
                     let ending = Ending::Skipped(format!("needs `{because}`, which was not done"));
-                    report_end(run, &plan.changes[dependent], &ending, std::time::Duration::ZERO);
+                    report_end(run, &plan.changes[dependent], &ending, Duration::ZERO);
                     endings.insert(dependent, ending);
                 }
                 endings.insert(n, ending);
             }
         }
     }
-    let abandoned = queue.in_flight.clone();
     drop(running);
     let mut outcome = Outcome { elapsed: started.elapsed(), ..Outcome::default() };
     outcome.signal = match stopped {
@@ -140,13 +145,12 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
         Stop::Gently(signal) | Stop::Now(signal) => Some(signal),
     };
     for (n, change) in plan.changes.iter().enumerate().filter(|(_, c)| c.action.is_change()) {
-        let ending = endings.remove(&n).unwrap_or_else(|| {
-            if abandoned.contains(&n) {
-                Ending::Unknown(write::abandoned(change))
-            } else {
-                Ending::Skipped("interrupted before it began".to_owned())
-            }
-        });
+        let ending = endings
+            .remove(&n)
+            .unwrap_or_else(|| if turns[n].has_written() { Ending::Unknown(write::abandoned(change)) } else { not_begun() });
+        if turns[n].has_begun() {
+            outcome.took.insert(change.address.clone(), turns[n].elapsed());
+        }
         outcome.endings.push((change.address.clone(), change.action, ending));
     }
     outcome.requests = run.lanes.values().map(super::lane::Lane::requests).sum::<u64>() - before;
@@ -154,18 +158,41 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
     outcome
 }
 
-async fn one(run: &Run<'_>, plan: &Plan, n: usize) -> (usize, Ending) {
+/// Runs one change. Asked to stop while no write of it has left, it is given up; after that it is finished.
+async fn one(run: &Run<'_>, plan: &Plan, n: usize, turn: &Turn, mut stop: watch::Receiver<Stop>) -> (usize, Ending) {
     let change = &plan.changes[n];
-    let started = clock::instant();
-    let fields =
-        if change.action == Action::Rotate { change.written().map(|f| f.path.to_string()).collect() } else { Vec::new() };
-    run.report.event(&Event::Started { address: change.address.clone(), action: change.action, fields });
-    let ending = write::run(run, change).await;
-    report_end(run, change, &ending, started.elapsed());
+    let watched = Watched { turn, change, report: run.report };
+    let own = Run { report: &watched, ..*run };
+    let stopped = async {
+        // Fails only if the run has ended.
+        drop(stop.wait_for(|stop| *stop != Stop::No).await);
+        if turn.has_written() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let ending = tokio::select! {
+        biased;
+        () = stopped => {
+            if let Some(op) = turn.take_announced() {
+                write::void(run, &op, "interrupted before it was sent").await;
+            }
+            not_begun()
+        }
+        ending = write::run(&own, change) => ending,
+    };
+    if !matches!(ending, Ending::Skipped(_)) {
+        watched.begin();
+    }
+    turn.end();
+    report_end(run, change, &ending, turn.elapsed());
     (n, ending)
 }
 
-fn report_end(run: &Run<'_>, change: &Change, ending: &Ending, elapsed: std::time::Duration) {
+fn not_begun() -> Ending {
+    Ending::Skipped("interrupted before it began".to_owned())
+}
+
+fn report_end(run: &Run<'_>, change: &Change, ending: &Ending, elapsed: Duration) {
     let (address, action) = (change.address.clone(), change.action);
     run.report.event(&Event::Ended { address, action, ending: ending.clone(), elapsed });
 }

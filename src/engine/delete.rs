@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::apply::Run;
-use super::event::Ending;
+use super::event::{Ending, Event};
 use super::explain::{Purpose, explain};
 use super::lane::Lane;
 use super::reader::ReadLane;
-use super::write::{Early, LAG, deadline, failed, next_op, recorded};
+use super::write::{Early, LAG, deadline, failed, next_op, recorded, void};
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
@@ -72,6 +72,7 @@ pub(super) async fn object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &K
         fp: BTreeMap::new(),
         extra: serde_json::Map::new(),
     };
+    run.report.event(&Event::Announcing { op: op.clone() });
     match run.committer.announce(intent.clone()).await {
         Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed)?,
         Err(error) => return failed(error.diagnostic()),
@@ -80,10 +81,7 @@ pub(super) async fn object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &K
     if let Err(error) = lane.call(&request, run.report).await
         && !error.is_not_found()
     {
-        let void = Entry::Void { op, why: "failed".to_owned() };
-        if let Err(error) = run.committer.commit(vec![void]).await {
-            run.shared.trouble.borrow_mut().push(error.diagnostic());
-        }
+        void(run, &op, "failed").await;
         let subject = record.address.to_string();
         let diagnostic = explain(lane, target, &error, Purpose::Write(&subject), run.redactor).about(&record.address);
         return Err(Box::new(if error.may_have_happened { Ending::Unknown(diagnostic) } else { Ending::Failed(diagnostic) }));
@@ -125,10 +123,7 @@ async fn still_there(run: &Run<'_>, lane: &Lane, target: &Target, kind: &Kind, r
         }
     };
     let address = &record.address;
-    let void = Entry::Void { op: op.to_owned(), why: "not proved".to_owned() };
-    if let Err(error) = run.committer.commit(vec![void]).await {
-        run.shared.trouble.borrow_mut().push(error.diagnostic());
-    }
+    void(run, op, "not proved").await;
     Err(Box::new(match trouble {
         Some(error) => {
             let subject = address.to_string();

@@ -1,5 +1,6 @@
 //! What the engine reports while it works. Views turn events into lines; nothing here prints.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -47,6 +48,31 @@ pub enum Event {
         /// How many there may be.
         of: u32,
     },
+    /// An operation's intent is about to be recorded. For the engine's own bookkeeping, as the next two.
+    Announcing {
+        /// The operation.
+        op: String,
+    },
+    /// A request leaves now.
+    Sending {
+        /// May it change anything at the API?
+        is_write: bool,
+    },
+    /// A request was answered, or was not: one line of a log.
+    Sent {
+        /// The target.
+        target: String,
+        /// `PATCH /connections/cn-…`
+        request: String,
+        /// The status; `None` if no answer came.
+        status: Option<u16>,
+        /// From the first byte out to the last one in.
+        elapsed: Duration,
+        /// What the server calls it.
+        id: Option<String>,
+    },
+    /// The write that left last had no effect.
+    Refused,
     /// A change begins.
     Started {
         /// Which connection.
@@ -114,6 +140,8 @@ impl Ending {
 pub struct Outcome {
     /// In the order of the plan.
     pub endings: Vec<(Address, Action, Ending)>,
+    /// How long each took that was begun.
+    pub took: BTreeMap<Address, Duration>,
     /// The signal that stopped it: 2 or 15.
     pub signal: Option<i32>,
     /// Trouble that belongs to no single change: the state could not be saved.

@@ -248,7 +248,7 @@ impl Lane {
         let mut attempt = 1;
         let mut may_have_happened = false;
         loop {
-            let (cause, retry, login) = match self.once(request).await {
+            let (cause, retry, login) = match self.once(request, report).await {
                 Ok(success) => return Ok(success),
                 Err(Attempt { cause: CallFailure::Api(error), pause, login }) => {
                     let retry = may_retry(login.is_some() || request.idempotent, &error);
@@ -256,11 +256,11 @@ impl Lane {
                     let unreadable = matches!(error.class, Failure::NotJson(_) | Failure::Unexpected(_));
                     // A rule of the definition may know a 5xx for a refusal.
                     let failed = error.class == Failure::Api(ErrorClass::Transient) && error.status >= 500;
-                    may_have_happened |= login.is_none() && request.method != Method::Get && (unreadable || failed);
+                    may_have_happened |= login.is_none() && is_write(request) && (unreadable || failed);
                     (CallFailure::Api(error), retry.then_some(pause), login)
                 }
                 Err(Attempt { cause: CallFailure::Send(error), login, .. }) => {
-                    may_have_happened |= login.is_none() && error.may_have_arrived && request.method != Method::Get;
+                    may_have_happened |= login.is_none() && error.may_have_arrived && is_write(request);
                     let retry = matches!(
                         error.kind,
                         SendErrorKind::Connect | SendErrorKind::Timeout | SendErrorKind::Broken | SendErrorKind::CutShort
@@ -284,6 +284,9 @@ impl Lane {
                 return Err(failed(cause));
             }
             attempt += 1;
+            if !is_login && !may_have_happened && is_write(request) {
+                report.event(&Event::Refused);
+            }
             report.event(&Event::Retry {
                 target: self.target.clone(),
                 request: line,
@@ -303,22 +306,25 @@ impl Lane {
         ceiling.mul_f64(0.25 + 0.75 * clock::chance())
     }
 
-    async fn once(&self, request: &RequestSpec) -> Result<Success, Attempt> {
-        let Some(account) = &self.account else { return self.exchange(request, None).await };
-        let token = self.token(account).await?;
-        match self.exchange(request, Some(&token)).await {
+    async fn once(&self, request: &RequestSpec, report: &dyn Report) -> Result<Success, Attempt> {
+        let Some(account) = &self.account else { return self.exchange(request, None, report, false).await };
+        let token = self.token(account, report).await?;
+        match self.exchange(request, Some(&token), report, false).await {
             // It ended before its time, or a restarted server forgot it. What is refused so was not looked at.
             Err(Attempt { cause: CallFailure::Api(error), .. }) if error.class == Failure::Api(ErrorClass::Unauthorised) => {
                 account.refused(&token);
-                let token = self.token(account).await?;
-                self.exchange(request, Some(&token)).await
+                if is_write(request) {
+                    report.event(&Event::Refused);
+                }
+                let token = self.token(account, report).await?;
+                self.exchange(request, Some(&token), report, false).await
             }
             other => other,
         }
     }
 
     /// The token at hand, or a new one.
-    async fn token(&self, account: &Account) -> Result<Token, Attempt> {
+    async fn token(&self, account: &Account, report: &dyn Report) -> Result<Token, Attempt> {
         if let Some(token) = account.current() {
             return Ok(token);
         }
@@ -328,14 +334,20 @@ impl Lane {
         }
         let request = account.request();
         let login = |attempt: Attempt| Attempt { login: Some(request.line()), ..attempt };
-        let (answer, _) = self.exchange(&request, None).await.map_err(login)?;
+        let (answer, _) = self.exchange(&request, None, report, true).await.map_err(login)?;
         account.accept(&answer).map_err(|missing| {
             let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };
             login(Attempt { cause: CallFailure::Api(error), pause: None, login: None })
         })
     }
 
-    async fn exchange(&self, request: &RequestSpec, token: Option<&Token>) -> Result<Success, Attempt> {
+    async fn exchange(
+        &self,
+        request: &RequestSpec,
+        token: Option<&Token>,
+        report: &dyn Report,
+        is_login: bool,
+    ) -> Result<Success, Attempt> {
         let place = self.places.acquire().await;
         loop {
             let slot = self.pace.borrow_mut().slot(clock::instant());
@@ -351,7 +363,16 @@ impl Lane {
             tokio::time::sleep(slot).await;
         }
         self.sent.set(self.sent.get() + 1);
+        report.event(&Event::Sending { is_write: is_write(request) && !is_login });
+        let began = clock::instant();
         let answer = self.client.send(request, token.map(|token| (token.header.as_str(), &token.value))).await;
+        report.event(&Event::Sent {
+            target: self.target.clone(),
+            request: self.redactor.scrub(&request.line()).into_owned(),
+            status: answer.as_ref().ok().map(|answer| answer.status),
+            elapsed: began.elapsed(),
+            id: answer.as_ref().ok().and_then(|answer| Some(self.redactor.scrub(answer.request_id.as_deref()?).into_owned())),
+        });
         drop(place);
         let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None, login: None })?;
         if let Some(theirs) = answer.date {
@@ -365,7 +386,7 @@ impl Lane {
             // `OK` is an answer to a write, if not a telling one; a page is none.
             Err(error)
                 if matches!(error.class, Failure::NotJson(_))
-                    && request.method != Method::Get
+                    && is_write(request)
                     && !answer.body.trim_ascii_start().starts_with(b"<") =>
             {
                 self.pace.borrow_mut().went_well();
@@ -379,6 +400,11 @@ impl Lane {
             }
         }
     }
+}
+
+/// May it change anything? Some APIs list by POST; such a read counts as a write that is harmless to repeat.
+fn is_write(request: &RequestSpec) -> bool {
+    request.method != Method::Get
 }
 
 /// The body of an answer, and its `Location`.

@@ -8,6 +8,7 @@
 //! | `login` | a token for a user name and a password |
 //! | `reader` | a lane that can only look |
 //! | `refresh` | what a plan needs to see |
+//! | `turn` | how far one change has come |
 //! | `apply` | the changes of a plan, in dependency order |
 //! | `write` | one change, from intent to record |
 //! | `probe` | the API's own test of an object |
@@ -25,4 +26,5 @@ pub mod probe;
 pub mod reader;
 pub mod refresh;
 pub mod survey;
+mod turn;
 pub mod write;

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
 use crate::platform::exchange::{ApiError, Failure, harmless, json_at};
-use crate::platform::model::{ErrorClass, Test};
+use crate::platform::model::{ErrorClass, Passed, Test};
 use crate::platform::object::about;
 use crate::secret::Redactor;
 
@@ -59,11 +59,13 @@ pub async fn test(
 
 /// What a successful answer says; an answer that says neither is no verdict, and the error tells what it lacks.
 fn passed(verb: &Test, answer: &serde_json::Value) -> Result<bool, String> {
-    let Some(path) = verb.passed.as_deref() else { return Ok(true) };
-    match json_at(answer, path) {
-        Some(serde_json::Value::Bool(passed)) => Ok(*passed),
+    let Some(rule) = &verb.passed else { return Ok(true) };
+    let path = rule.path();
+    match (json_at(answer, path).and_then(|value| rule.reads(value)), rule) {
+        (Some(passed), _) => Ok(passed),
         _ if answer.is_null() => Err("it is empty, or no JSON".to_owned()),
-        _ => Err(format!("it has no `{path}` that is true or false")),
+        (None, Passed::At(_)) => Err(format!("it has no `{path}` that is true or false")),
+        (None, Passed::Word(_)) => Err(format!("its `{path}` says neither")),
     }
 }
 
@@ -96,12 +98,12 @@ mod tests {
 
     #[test]
     fn only_a_clear_answer_is_a_verdict() {
-        let verb = |passed: Option<&str>| Test {
+        let verb = |passed: Option<Passed>| Test {
             query: indexmap::IndexMap::new(),
             body: indexmap::IndexMap::new(),
             method: Method::Post,
             path: "/things/{id}/test".to_owned(),
-            passed: passed.map(ToOwned::to_owned),
+            passed,
             message: None,
             trust: Trust::Call,
         };
@@ -113,8 +115,19 @@ mod tests {
             (json!(null), None),
             (json!([true]), None),
         ] {
-            assert_eq!(passed(&verb(Some("ok")), &answer).ok(), verdict, "{answer}");
+            assert_eq!(passed(&verb(Some(Passed::At("ok".to_owned()))), &answer).ok(), verdict, "{answer}");
             assert_eq!(passed(&verb(None), &answer), Ok(true), "{answer}");
+        }
+        for (rule, verdicts) in [
+            (json!({ "field": "s", "is": ["up"], "is_not": ["down"] }), [Some(true), Some(false), None]),
+            (json!({ "field": "s", "is": ["up"] }), [Some(true), Some(false), Some(false)]),
+            (json!({ "field": "s", "is_not": ["down"] }), [Some(true), Some(false), Some(true)]),
+        ] {
+            let rule: Passed = serde_json::from_value(rule).unwrap();
+            for (word, verdict) in ["up", "down", "unknown"].into_iter().zip(verdicts) {
+                assert_eq!(passed(&verb(Some(rule.clone())), &json!({ "s": word })).ok(), verdict, "{rule:?} {word}");
+            }
+            assert!(passed(&verb(Some(rule)), &json!({ "s": true })).is_err());
         }
     }
 }

@@ -9,8 +9,10 @@ use super::explain::Purpose;
 use super::lane::{CallError, Lane};
 use super::reader::{ReadLane, Readers};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::dependents;
 use crate::plan::observed::{Detail, Observed};
-use crate::plan::planner::{World, needed_reads};
+use crate::plan::planner::World;
+use crate::plan::reads::needed_reads;
 use crate::secret::Redactor;
 
 /// The lanes of a run, by target.
@@ -85,6 +87,7 @@ fn collections(world: &World<'_>) -> BTreeSet<(String, String)> {
             wanted.insert((target.to_owned(), kind.collection.clone()));
         }
     }
+    wanted.extend(dependents::collections(world));
     wanted
 }
 

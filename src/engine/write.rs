@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::apply::Run;
 use super::delete;
-use super::event::Ending;
+use super::event::{Ending, Event};
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, CallFailure, Lane};
 use super::probe::{self, Verdict};
@@ -107,6 +107,13 @@ pub(super) fn next_op(run: &Run<'_>) -> String {
     format!("{}-{n}", run.run.split('/').next().unwrap_or_default())
 }
 
+/// Says that nothing came of an intent. If even that cannot be written, the next run finds it out by itself.
+pub(super) async fn void(run: &Run<'_>, op: &str, why: &str) {
+    if let Err(error) = run.committer.commit(vec![Entry::Void { op: op.to_owned(), why: why.to_owned() }]).await {
+        run.shared.trouble.borrow_mut().push(error.diagnostic());
+    }
+}
+
 /// An early end of a change.
 pub(super) type Early<T> = Result<T, Box<Ending>>;
 
@@ -198,6 +205,7 @@ impl<'s, 'r> Step<'s, 'r> {
             fp: self.fingerprints(),
             extra,
         };
+        self.run.report.event(&Event::Announcing { op: self.op.clone() });
         match self.run.committer.announce(intent.clone()).await {
             Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed),
             Err(error) => failed(error.diagnostic()),
@@ -217,11 +225,8 @@ impl<'s, 'r> Step<'s, 'r> {
             .collect()
     }
 
-    /// Says that nothing came of the intent. If even that cannot be written, the next run finds it out by itself.
     async fn void(&self, why: &str) {
-        if let Err(error) = self.run.committer.commit(vec![Entry::Void { op: self.op.clone(), why: why.to_owned() }]).await {
-            self.run.shared.trouble.borrow_mut().push(error.diagnostic());
-        }
+        void(self.run, &self.op, why).await;
     }
 
     fn nothing_pending(&self) -> Early<()> {
@@ -280,12 +285,23 @@ impl<'s, 'r> Step<'s, 'r> {
                 format!("`{}` is to be replaced and has no record", self.address()),
             ));
         };
-        let fresh = self.fresh(&record.id).await?;
-        let now = fresh.as_ref().map(|o| basis(&self.connection, self.rules.kind, o)).unwrap_or_default();
-        if self.change.basis != Basis::default() && now != self.change.basis {
-            return failed(self.stale());
+        match self.read_one(&record.id).await {
+            Ok(Some(fresh)) => {
+                let now = basis(&self.connection, self.rules.kind, &fresh);
+                if self.change.basis != Basis::default() && now != self.change.basis {
+                    return failed(self.stale());
+                }
+                delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
+            }
+            // What it belonged to took it along when that was replaced: nothing is left to delete.
+            Ok(None) => {
+                let gone = tombstone(self.run, record, "gone");
+                if let Err(error) = self.run.committer.commit(vec![gone]).await {
+                    return failed(error.diagnostic());
+                }
+            }
+            Err(error) => return failed(self.explain(&error)),
         }
-        delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
         self.added.set(1);
         self.create().await
     }
@@ -435,11 +451,12 @@ impl<'s, 'r> Step<'s, 'r> {
         let object = if self.rules.collection.read.is_some() {
             ReadLane::of(self.lane).read(self.rules.collection, id, self.run.report).await?
         } else {
-            self.lane
-                .list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report)
-                .await?
-                .object(id)
-                .cloned()
+            let list = self.lane.list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report).await?;
+            if list.object(id).is_none() && !list.is_complete() {
+                let why = "the list was cut short, so it does not tell whether the object is there".to_owned();
+                return Err(unexpected(unexpected_answer(why), String::new()));
+            }
+            list.object(id).cloned()
         };
         Ok(object.map(|o| o.as_written(self.rules.kind)))
     }
@@ -520,7 +537,9 @@ impl<'s, 'r> Step<'s, 'r> {
         sent_all: bool,
     ) -> Early<Ending> {
         let world = &self.run.world;
-        let announced = world.state.open_intents().find(|i| i.address == *self.address() && i.verb == "create");
+        // Several runs may have died at it, one after the other.
+        let is_ours = |i: &&Intent| i.address == *self.address() && i.verb == "create";
+        let announced: Vec<&Intent> = world.state.open_intents().filter(is_ours).collect();
         let host = world.hosts.get(self.address().target()).cloned().unwrap_or_default();
         let (mut record, findings) = confirm::record(
             &Written {
@@ -533,7 +552,7 @@ impl<'s, 'r> Step<'s, 'r> {
                 read_back,
                 prior: self.prior().filter(|_| !self.change.adopts),
                 rev: world.state.rev(self.address()) + self.added.get() + 1,
-                announced,
+                announced: &announced,
                 writes,
                 sent_all,
                 host: &host,
@@ -559,9 +578,9 @@ impl<'s, 'r> Step<'s, 'r> {
             let gone = world.state.siblings(self.address()).into_iter().filter(|record| record.id != id);
             entries.extend(gone.map(|record| tombstone(self.run, record, "gone")));
         }
-        if let Some(intent) = announced {
-            entries.push(Entry::Void { op: intent.op.clone(), why: "settled: the object was found by its name".to_owned() });
-        }
+        let settled = announced.iter().map(|intent| &intent.op);
+        let why = "settled: the object was found by its name";
+        entries.extend(settled.map(|op| Entry::Void { op: op.clone(), why: why.to_owned() }));
         if let Err(error) = self.run.committer.commit(entries).await {
             let diagnostic =
                 error.diagnostic().note(format!("`{}` is done at the API (id `{id}`) and not yet in the state", self.address()));
@@ -661,12 +680,11 @@ impl<'s, 'r> Step<'s, 'r> {
 }
 
 fn no_id(field: &str) -> ApiError {
-    ApiError {
-        class: Failure::Unexpected(format!("the answer to the create has no `{field}`")),
-        status: 200,
-        message: None,
-        code: None,
-    }
+    unexpected_answer(format!("the answer to the create has no `{field}`"))
+}
+
+fn unexpected_answer(why: String) -> ApiError {
+    ApiError { class: Failure::Unexpected(why), status: 200, message: None, code: None }
 }
 
 fn wrap(path: &FieldPath, value: Value) -> Value {

@@ -198,6 +198,17 @@ pub fn append_unsynced(path: &Path, text: &str) -> Result<(), FileError> {
     write().map_err(|e| error(path, &e))
 }
 
+/// Takes a file away, if it is there.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(error(path, &e)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a new file whole or not at all, for the user's eyes only.
 ///
 /// # Errors

@@ -164,6 +164,9 @@ fn unsendable(detail: String) -> SendError {
     SendError { kind: SendErrorKind::Unsendable, may_have_arrived: false, detail }
 }
 
+/// The names under which servers tell it, the usual one first.
+const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-correlation-id"];
+
 async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<ResponseSpec, SendError> {
     let mut response = client.execute(request).await.map_err(explain)?;
     let headers = response.headers();
@@ -173,6 +176,7 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result
         content_type: text(CONTENT_TYPE),
         location: text(LOCATION),
         retry_after: retry_after(headers),
+        request_id: REQUEST_IDS.into_iter().find_map(|name| text(HeaderName::from_static(name))),
         date: text(DATE).and_then(|at| Some(jiff::fmt::rfc2822::parse(&at).ok()?.timestamp())),
         body: Vec::new(),
     };

@@ -7,7 +7,8 @@ use crate::platform::compare::same;
 use crate::platform::export::written_form;
 use crate::platform::mask;
 use crate::platform::model::{
-    Compare, Covers, Delete, Field, Kind, PatchForm, ReadBack, Requires, SecretRule, Semantics, Transition, Update,
+    Compare, Covers, Delete, Field, Kind, OtherSecrets, PatchForm, ReadBack, ReadsAs, Requires, SecretRule, Semantics,
+    Transition, Update,
 };
 use crate::platform::object::{with_id, with_id_in};
 use crate::platform::parse::is_secret;
@@ -67,8 +68,10 @@ impl Choice<'_> {
 pub struct Uncovered {
     /// The fields that no verb can change.
     pub fields: Vec<FieldPath>,
-    /// What a full replacement would lose, if that is why it cannot be used.
+    /// What a request that covers the change would lose, if that is why it cannot be used.
     pub loses: Vec<FieldPath>,
+    /// Would it lose that because it replaces the whole object, and not only a part of it?
+    pub replaces: bool,
 }
 
 /// The verb that covers all of `writes` and needs the fewest secrets; of equals, the first of the definition.
@@ -95,19 +98,19 @@ pub fn choices<'k>(
     live: Option<&Value>,
 ) -> Result<Vec<Choice<'k>>, Uncovered> {
     let mut all: Vec<(usize, Choice<'k>)> = Vec::new();
-    let mut loses = Vec::new();
+    let (mut loses, mut replaces) = (Vec::new(), true);
     for verb in &kind.update {
         if !writes.iter().all(|path| covers(verb, kind, path, connection, live)) {
             continue;
         }
         let made = match verb.semantics {
-            Semantics::Merge => Ok(partial(kind, connection, writes, live)),
+            Semantics::Merge => partial(kind, connection, writes, live),
             Semantics::Replace | Semantics::Upsert => full(kind, connection, live),
         };
         let body = match made.and_then(|body| with_ignored(kind, connection, body, live)) {
             Ok(body) => body,
             Err(lost) => {
-                loses = lost;
+                (loses, replaces) = (lost, verb.semantics != Semantics::Merge);
                 continue;
             }
         };
@@ -131,7 +134,7 @@ pub fn choices<'k>(
     if fields.is_empty() {
         fields = writes.to_vec();
     }
-    Err(Uncovered { fields, loses })
+    Err(Uncovered { fields, loses, replaces })
 }
 
 /// The optional fields that are in neither the files nor what a read gave back, where a read gives back only a part:
@@ -153,7 +156,7 @@ fn with_ignored(kind: &Kind, connection: &Connection, mut body: Value, live: Opt
             continue;
         }
         match live.and_then(|l| l.at(path)) {
-            Some(value) if !has_mask(value) && !is_shown_secret(kind, path, value) => {
+            Some(value) if mask::masks(value).is_empty() && !is_shown_secret(kind, path, value) => {
                 let field = crate::platform::parse::field_at(kind, path);
                 body.replace(path, field.map_or_else(|| value.clone(), |field| written_form(field, value)));
             }
@@ -199,12 +202,15 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
         format!("of an existing {}, {}", kind.title, verbs.join("; "))
     } else {
         let lost: Vec<String> = uncovered.loses.iter().map(|p| format!("`{p}`")).collect();
-        format!(
-            "only a full replacement could make this change, and it would lose {}, which cannot be read back",
-            lost.join(", ")
-        )
+        let what = match (uncovered.replaces, uncovered.loses.first().and_then(FieldPath::top)) {
+            (false, Some(top)) => format!("a change of `{top}` sends all of it"),
+            _ => "only a full replacement could make this change".to_owned(),
+        };
+        format!("{what}, and it would lose {}, which cannot be read back", lost.join(", "))
     };
     match kind.delete {
+        // Made anew, it would lack that, too.
+        _ if !uncovered.loses.is_empty() => can,
         Delete::None => format!("{can}; and the API has no DELETE, so it cannot be replaced either"),
         Delete::By(_) => format!("{can}; it could be deleted and made anew: lifecycle: {{ replace: true }}"),
     }
@@ -238,8 +244,9 @@ fn excepted(transition: &Transition, kind: &Kind, path: &FieldPath, connection: 
 }
 
 /// Only what changes; objects and lists that the API takes whole go whole.
-fn partial(kind: &Kind, connection: &Connection, writes: &[FieldPath], live: Option<&Value>) -> Value {
+fn partial(kind: &Kind, connection: &Connection, writes: &[FieldPath], live: Option<&Value>) -> Result<Value, Vec<FieldPath>> {
     let mut body = Value::Map(Map::new());
+    let mut loses = Vec::new();
     for path in writes {
         let (root, field) = send_root(kind, path);
         if body.at(&root).is_some_and(|v| !v.is_null()) {
@@ -247,42 +254,73 @@ fn partial(kind: &Kind, connection: &Connection, writes: &[FieldPath], live: Opt
         }
         let Some(wanted) = connection.spec.at(&root) else { continue };
         let value = match (field, live.and_then(|l| l.at(&root))) {
-            (Some(field), Some(live)) if field.merge => with_unmanaged(field, wanted, live),
+            (Some(field), Some(live)) if field.merge => with_unmanaged(kind, field, wanted, live, &root, &mut loses),
             _ => wanted.clone(),
         };
         body.put(&root, value);
     }
-    body
+    if loses.is_empty() { Ok(body) } else { Err(loses) }
 }
 
 /// The highest place that goes whole into a partial update when `path` changes.
 fn send_root<'k>(kind: &'k Kind, path: &FieldPath) -> (FieldPath, Option<&'k Field>) {
     let mut root = FieldPath::root();
-    let mut fields = &kind.fields;
-    let mut last = None;
+    let mut last: Option<&Field> = None;
     for step in path.steps() {
         let Step::Key(key) = step else { break };
         root = root.key(key);
-        last = fields.get(key);
-        match last {
-            Some(field) if field.merge && field.patch == PatchForm::Parts => fields = &field.fields,
-            _ => break,
+        last = last.map_or_else(|| kind.fields.get(key), |upper| upper.rules(key));
+        if !last.is_some_and(|field| field.merge && field.patch == PatchForm::Parts) {
+            break;
         }
     }
     (root, last)
 }
 
-/// A merged object with the keys that nobody declared, as they are now.
-fn with_unmanaged(field: &Field, wanted: &Value, live: &Value) -> Value {
+/// A merged object with the keys that nobody declared, as they are now. What cannot be sent as it is goes to `loses`.
+fn with_unmanaged(kind: &Kind, field: &Field, wanted: &Value, live: &Value, at: &FieldPath, loses: &mut Vec<FieldPath>) -> Value {
     let (Value::Map(wanted), Value::Map(live)) = (wanted, live) else { return wanted.clone() };
     let mut map = wanted.clone();
-    for (name, value) in live {
-        let known = field.fields.is_empty() || field.fields.get(name).is_some_and(|f| f.secret == SecretRule::Never);
-        if !map.contains_key(name) && known && !has_mask(value) && !value.is_null() {
-            map.insert(name.clone(), value.clone());
+    for (name, value) in live.iter().filter(|(_, value)| !value.is_null()) {
+        let (path, rules) = (at.key(name), field.rules(name));
+        // What another field is read from is shown, and not kept.
+        if rules.is_none() && kind.reads_from(&path) {
+            continue;
+        }
+        let value = match (map.get(name), rules) {
+            (Some(inner), Some(rules)) if rules.merge => Some(with_unmanaged(kind, rules, inner, value, &path, loses)),
+            (Some(_), _) => None,
+            (None, _) => unmanaged(field, name, value).unwrap_or_else(|hidden| {
+                loses.extend(hidden.iter().map(|place| path.concat(place)));
+                None
+            }),
+        };
+        if let Some(value) = value {
+            map.insert(name.clone(), value);
         }
     }
     Value::Map(map)
+}
+
+/// What to send for a live key of a merged object that nobody declared; nothing, if it is kept without that or if the
+/// definition does not know it. Fails with the places in it that nobody can read and that would be lost.
+fn unmanaged(field: &Field, name: &str, value: &Value) -> Result<Option<Value>, Vec<FieldPath>> {
+    let rules = field.rules(name);
+    let is_hidden = rules.is_some_and(|rules| is_secret(rules, Some(name)) && rules.reads_as != ReadsAs::Value);
+    if is_hidden && *value == Value::Bool(false) {
+        // There is none.
+        return Ok(None);
+    }
+    let hidden = if is_hidden { vec![FieldPath::root()] } else { mask::masks(value) };
+    let is_known = field.is_free() || rules.is_some();
+    match &field.other_secrets {
+        _ if hidden.is_empty() => Ok(is_known.then(|| value.clone())),
+        OtherSecrets::Kept if hidden.iter().all(|place| place.steps().is_empty()) => Ok(None),
+        OtherSecrets::By(text) if hidden.iter().all(|place| value.at(place).and_then(Value::as_str) == Some(&text.kept_by)) => {
+            Ok(Some(value.clone()))
+        }
+        _ => Err(hidden),
+    }
 }
 
 /// Everything: the whole spec, and what is live and not declared carried forward, since this verb loses what it is not
@@ -295,7 +333,9 @@ fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Va
     let live = live.and_then(Value::as_map).unwrap_or(&empty);
     for (name, value) in wanted {
         let value = match (kind.fields.get(name), live.get(name)) {
-            (Some(field), Some(live)) if field.merge => with_unmanaged(field, value, live),
+            (Some(field), Some(live)) if field.merge => {
+                with_unmanaged(kind, field, value, live, &FieldPath::root().key(name), &mut loses)
+            }
             // Where an upsert goes by name and the server minds the case, another spelling would be another object.
             (Some(field), Some(live)) if field.compare == Compare::IgnoreCase && same(field, value, Some(live)) => live.clone(),
             _ => value.clone(),
@@ -304,7 +344,7 @@ fn full(kind: &Kind, connection: &Connection, live: Option<&Value>) -> Result<Va
     }
     for (name, field) in kind.fields.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
         let Some(value) = live.get(name).filter(|v| !v.is_null()) else { continue };
-        if has_secret_field(field, value) || has_mask(value) {
+        if has_secret_field(field, value) || !mask::masks(value).is_empty() {
             loses.push(FieldPath::root().key(name));
         } else {
             map.insert(name.clone(), written_form(field, value));
@@ -318,21 +358,13 @@ fn has_secret_field(field: &Field, value: &Value) -> bool {
         return true;
     }
     match value {
-        Value::Map(map) => map.iter().any(|(k, v)| field.fields.get(k).is_some_and(|f| has_secret_field(f, v))),
+        Value::Map(map) => {
+            map.iter().any(|(k, v)| field.rules(k).is_some_and(|f| is_secret(f, Some(k)) || has_secret_field(f, v)))
+        }
         Value::List(items) => items.iter().filter_map(Value::as_map).any(|item| {
             let key = field.keyed_by.as_ref().and_then(|by| item.get(by)).and_then(Value::as_str);
             field.item.values().any(|f| is_secret(f, key.or(Some("authorization"))))
         }),
-        _ => false,
-    }
-}
-
-/// Does a mask stand anywhere in a live value? Written back, it would become the secret.
-fn has_mask(value: &Value) -> bool {
-    match value {
-        Value::String(text) => mask::looks_masked(text),
-        Value::List(list) => list.iter().any(has_mask),
-        Value::Map(map) => map.values().any(has_mask),
         _ => false,
     }
 }
@@ -358,3 +390,6 @@ fn secrets_in(kind: &Kind, body: &Value) -> Vec<FieldPath> {
 pub fn create_outline(kind: &Kind) -> Outline {
     Outline::new(kind.create.method, kind.create.path.clone(), true)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff::{ASSUMED, is_same, live_value, wanted_digest};
-use super::unit::{Content, units};
+use super::diff::{ASSUMED, is_same, left, live_value, wanted_digest};
+use super::unit::{Content, Unit, units};
 use crate::config::desired::Connection;
 use crate::path::FieldPath;
 use crate::platform::compare;
@@ -34,8 +34,9 @@ pub struct Written<'w> {
     pub prior: Option<&'w Record>,
     /// The revision that the new record gets.
     pub rev: u64,
-    /// What an interrupted create of ours had announced: if the object is found again, these were written by us.
-    pub announced: Option<&'w Intent>,
+    /// What interrupted creates of ours had announced: if the object is found again, one of them wrote it. Where they
+    /// differ, nobody knows which.
+    pub announced: &'w [&'w Intent],
     /// The paths that were written; empty for an adoption or a move.
     pub writes: &'w [FieldPath],
     /// Was everything sent, or only `writes`?
@@ -68,7 +69,20 @@ fn without_secrets(value: &mut Value) {
     }
 }
 
+/// Is this the place of a secret that leaves an object that is compared as one?
+fn takes_out(written: &FieldPath, unit: &Unit<'_>) -> bool {
+    match (&unit.content, written.below(&unit.path)) {
+        (Content::Plain(wanted, _), Some(below)) => !below.steps().is_empty() && wanted.at(&below).is_none(),
+        _ => false,
+    }
+}
+
 impl Written<'_> {
+    /// Whichever of the interrupted creates made the object: does this hold for it?
+    fn is_announced(&self, holds: impl Fn(&Intent) -> bool) -> bool {
+        !self.announced.is_empty() && self.announced.iter().all(|intent| holds(intent))
+    }
+
     /// Was the object there before this write?
     fn exists_already(&self) -> bool {
         !self.sent_all || self.before.is_some()
@@ -98,8 +112,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
     // and the API does not show is knowledge of what was.
     let stamps = w.prior.and_then(|r| r.seen.as_deref()).zip(w.before.and_then(|o| o.watermark.as_deref()));
     let was_touched = stamps.is_some_and(|(then, now)| then != now);
-    let announced_spec =
-        w.announced.is_some_and(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
+    let announced_spec = w.is_announced(|i| i.extra.get(SPEC).and_then(|s| s.as_str()) == Some(&*spec_digest(w.connection)));
     for unit in units(w.kind, &w.connection.spec) {
         let path = unit.path.to_string();
         let ignored = w.exists_already() && w.connection.lifecycle.ignore_changes.iter().any(|i| unit.path.starts_with(i));
@@ -128,7 +141,7 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
             }
             let prior = w.prior.and_then(|r| r.secrets.get(&path));
             let fp = fingerprinter.secret(&w.connection.address, &path, value);
-            let announced = w.announced.and_then(|i| i.fp.get(&path)) == Some(&fp);
+            let announced = w.is_announced(|i| i.fp.get(&path) == Some(&fp));
             let known = prior.is_some_and(|p| !p.assumed) && !was_touched;
             let proved = sent || announced || mask.as_deref() == Some(value) || known;
             secrets.insert(
@@ -165,13 +178,15 @@ pub fn record(w: &Written<'_>, fingerprinter: &Fingerprinter) -> (Record, Vec<Fi
         };
         if sent && !is_same(&unit, Some(&live)) {
             let before = w.before.and_then(|object| live_value(w.kind, &unit, object)).map(|(_, digest)| digest);
-            let changed = w.writes.iter().any(|written| unit.path.starts_with(written));
+            let changed = w.writes.iter().any(|written| unit.path.starts_with(written) || takes_out(written, &unit));
             // Without a record of ours, an API that ignores a field looks like one that has its own form for it.
             if changed && w.prior.is_some() && before.as_ref() == Some(&live_digest) {
                 // Left as it was recorded before: the next plan shows the same change again.
                 if let Some(prior) = w.prior.and_then(|r| r.fields.get(&path)) {
                     fields.insert(path, prior.clone());
                 }
+                let held = w.prior.into_iter().flat_map(|prior| left(prior, &unit));
+                secrets.extend(held.map(|(path, secret)| (path.to_string(), secret.clone())));
                 findings.push(Finding::Ignored(unit.path.clone()));
                 continue;
             }

@@ -1,18 +1,19 @@
 //! One wanted connection against one live object and one record: unit by unit, a verdict each.
 
 use super::model::{Cause, FieldChange, Outside, Side, Unproved, Verdict};
-use super::unit::{Content, Unit, emptied, guard, item_keys, units};
+use super::sides::in_their_places;
+use super::unit::{Content, Unit, emptied, item_keys, units};
 use super::verdict::{self, Evidence, Recorded, Shown, Stamp};
 use crate::config::desired::Connection;
 use crate::config::spec::span_of;
 use crate::path::FieldPath;
 use crate::platform::compare;
-use crate::platform::mask::looks_masked;
+use crate::platform::mask::{looks_masked, masks};
 use crate::platform::model::{Kind, ReadBack, ReadsAs};
 use crate::platform::object::Object;
 use crate::platform::parse::is_secret;
-use crate::state::{Fingerprinter, Record, digest};
-use crate::value::{Map, Value};
+use crate::state::{Fingerprinter, Record, SecretRecord, digest};
+use crate::value::Value;
 
 /// Prefix of a recorded digest that was taken over at adoption without being seen at the API.
 pub const ASSUMED: &str = "~";
@@ -50,6 +51,18 @@ impl Subject<'_> {
     fn was_without(&self, path: &str) -> bool {
         self.record.is_some_and(|r| !r.fields.contains_key(path) && !r.secrets.contains_key(path))
     }
+
+    /// Is the object recorded, and nothing of this readable place, or a secret that is another value?
+    fn was_other(&self, unit: &Unit<'_>, path: &str) -> bool {
+        let text = match &unit.content {
+            Content::Plain(wanted, _) => wanted.as_str(),
+            _ => None,
+        };
+        self.record.filter(|r| !r.fields.contains_key(path)).is_some_and(|record| match (record.secrets.get(path), text) {
+            (Some(secret), Some(text)) => self.fingerprinter.secret(&record.address, path, text) != secret.fp,
+            _ => true,
+        })
+    }
 }
 
 /// The result of a comparison.
@@ -84,6 +97,9 @@ pub fn compare(s: &Subject<'_>) -> Comparison {
             continue;
         }
         let change = judge(s, &unit, stamp);
+        if exists {
+            result.fields.extend(leaving(s, &unit, &change));
+        }
         if change.verdict == Verdict::Unchanged {
             result.unchanged += 1;
         } else {
@@ -106,10 +122,11 @@ pub fn as_recorded(connection: &Connection, kind: &Kind, record: &Record, finger
                 .secrets
                 .get(&unit.path.to_string())
                 .is_some_and(|r| r.fp == fingerprinter.secret(&record.address, &unit.path.to_string(), secret.expose())),
-            _ => record
-                .fields
-                .get(&unit.path.to_string())
-                .is_some_and(|r| r.strip_prefix(ASSUMED).unwrap_or(r) == wanted_digest(unit)),
+            _ => {
+                let recorded = record.fields.get(&unit.path.to_string());
+                recorded.is_some_and(|r| r.strip_prefix(ASSUMED).unwrap_or(r) == wanted_digest(unit))
+                    && left(record, unit).next().is_none()
+            }
         })
 }
 
@@ -234,7 +251,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 _ => Shown::Nothing,
             };
             // A value that is only secret because of where it comes from has its field's own equality.
-            let plain = !is_secret(unit.field, unit.path.item_key());
+            let plain = !is_secret(unit.field, unit.path.name());
             let live = match s.live {
                 Live::Read(object) => object.body.at(&unit.path),
                 _ => None,
@@ -261,7 +278,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 mask: mask.as_ref().map(|m| (m, "read")),
                 stamp,
                 // A header that is no credential is shown as it is, though its neighbours are masked.
-                masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, unit.path.item_key()),
+                masked: unit.field.reads_as == ReadsAs::Mask && is_secret(unit.field, unit.path.name()),
             });
             // It stood in the file until now, and what was recorded of it is what the API shows: only the files changed.
             let was_plain = s
@@ -283,7 +300,7 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
         }
         Content::Plain(..) | Content::Keys(..) => {
             let after = Side::Value(match &unit.content {
-                Content::Plain(value, _) => value.clone().into_owned(),
+                Content::Plain(value, places) => in_their_places(value, places, &s.connection.spec, &unit.path),
                 Content::Keys(_, keys) => Value::List(keys.iter().map(|k| Value::String(k.clone())).collect()),
                 _ => Value::Null,
             });
@@ -311,15 +328,24 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                         true => live_digest,
                         false => digest(&path, &compare::normal(unit.field, &emptied(&live, &held))),
                     };
-                    let before = if holds_secrets || !held.is_empty() { Side::Unread } else { Side::Value(live) };
+                    let before = if holds_secrets || !held.is_empty() { Side::Hidden } else { Side::Value(live) };
                     change(before, after, verdict::readable(same, &wanted, &live_digest, record))
                 }
                 (Some(_), None) if s.kind.read_back == ReadBack::Full && unit.field.reads_as == ReadsAs::Value => {
                     let nothing = digest(&path, &compare::normal(unit.field, &Value::Null));
                     change(Side::Absent, after, verdict::readable(is_same(unit, None), &wanted, &nothing, record))
                 }
-                _ if s.was_without(&path) => change(Side::Unread, after, (Verdict::Changed, Cause::Config)),
-                _ => change(Side::Unread, after, verdict::unread(&wanted, record, stamp)),
+                (object, _) => {
+                    // A mask in its place is all that can be read of a secret.
+                    let is_masked = object.and_then(|o| o.body.at(&unit.path)).is_some_and(|live| !live.is_null());
+                    let before = if is_masked { Side::Secret(None) } else { Side::Unread };
+                    let judged = if s.was_other(unit, &path) {
+                        (Verdict::Changed, Cause::Config)
+                    } else {
+                        verdict::unread(&wanted, record, stamp)
+                    };
+                    change(before, after, judged)
+                }
             }
         }
     }
@@ -330,6 +356,54 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
 fn held_secrets(s: &Subject<'_>, unit: &Unit<'_>) -> Vec<FieldPath> {
     let recorded = s.record.map(|record| record.secrets.keys()).into_iter().flatten();
     recorded.filter_map(|path| FieldPath::parse(path).below(&unit.path)).collect()
+}
+
+/// The secrets that were written into an object that is compared as one, and that the files no longer have there: the
+/// object's readable rest says nothing of them.
+pub(super) fn left<'r>(record: &'r Record, unit: &Unit<'_>) -> impl Iterator<Item = (FieldPath, &'r SecretRecord)> {
+    let wanted = match &unit.content {
+        Content::Plain(wanted, places) => Some((wanted, places)),
+        _ => None,
+    };
+    record.secrets.iter().filter_map(move |(path, secret)| {
+        let (wanted, places) = wanted?;
+        let below = FieldPath::parse(path).below(&unit.path).filter(|below| !below.steps().is_empty())?;
+        // By their texts: a key may have a dot in it.
+        let is_wanted = places.iter().any(|place| unit.path.concat(place).to_string() == *path)
+            || wanted.at(&below).is_some_and(|value| !value.is_null());
+        (!is_wanted).then(|| (unit.path.concat(&below), secret))
+    })
+}
+
+/// The secrets that a change takes out of an object that is compared as one, each on a line of its own: those that the
+/// files had there, and those of others that the API masks, where the object itself is not shown.
+fn leaving(s: &Subject<'_>, unit: &Unit<'_>, judged: &FieldChange) -> Vec<FieldChange> {
+    let Content::Plain(wanted, places) = &unit.content else { return Vec::new() };
+    let gone = |path: FieldPath, before: Side, cause: Cause| FieldChange {
+        path,
+        before,
+        after: Side::Absent,
+        verdict: Verdict::Changed,
+        cause,
+        origin: None,
+        span: None,
+    };
+    let ours = s.record.into_iter().flat_map(|record| left(record, unit));
+    let mut all: Vec<FieldChange> =
+        ours.map(|(path, secret)| gone(path, Side::Secret(Some(secret.fp.clone())), Cause::Config)).collect();
+    if let Live::Read(object) = s.live
+        && judged.verdict.is_write()
+        && judged.before == Side::Hidden
+        && let Some(live) = object.body.at(&unit.path)
+    {
+        for place in masks(live).into_iter().filter(|place| !places.contains(place) && wanted.at(place).is_none()) {
+            let path = unit.path.concat(&place);
+            if !all.iter().any(|ours| ours.path == path) {
+                all.push(gone(path, Side::Secret(None), Cause::Drift));
+            }
+        }
+    }
+    all
 }
 
 fn before(s: &Subject<'_>, unit: &Unit<'_>) -> Side {
@@ -366,60 +440,6 @@ fn constants(s: &Subject<'_>, object: &Object) -> Vec<FieldChange> {
         }
     }
     changes
-}
-
-/// A live body reduced to what the wanted spec declares, secrets as words; for the plan's `before`.
-#[must_use]
-pub fn before_view(kind: &Kind, spec: &Value, object: &Object, record: Option<&Record>) -> Value {
-    let mut guarded = guard(kind, Some(spec), &object.body);
-    // Where a secret was written, the API has it until something else is.
-    let held: Vec<FieldPath> = record.map(|r| r.secrets.keys().map(|path| FieldPath::parse(path)).collect()).unwrap_or_default();
-    for path in &held {
-        if guarded.at(path).is_some_and(|live| live.as_str().is_some()) {
-            guarded.replace(path, Value::String("(secret)".to_owned()));
-        }
-    }
-    let (Value::Map(wanted), Value::Map(live)) = (spec, &guarded) else { return Value::Null };
-    let names = kind.constants.keys().chain(wanted.keys());
-    let view = |name: &String, live: &Value| {
-        let structured = kind.fields.get(name).is_some_and(|f| f.merge || f.keyed_by.is_some());
-        let holds_secrets = wanted.get(name).is_some_and(Value::has_secret)
-            || held.iter().any(|path| path.top() == Some(name) && path.steps().len() > 1);
-        if holds_secrets && !structured { Value::String("(not shown: it holds secrets)".to_owned()) } else { in_words(live) }
-    };
-    let kept: Map = names.filter_map(|name| live.get(name).map(|v| (name.clone(), view(name, v)))).collect();
-    Value::Map(kept)
-}
-
-/// A wanted body with every secret replaced by its fingerprint; for the plan's `after`. The places of the secrets are
-/// added to `sensitive`.
-#[must_use]
-pub fn after_view(s: &Subject<'_>, sensitive: &mut Vec<FieldPath>) -> Value {
-    let mut map: Map = s.kind.constants.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect();
-    let Value::Map(spec) = &s.connection.spec else { return Value::Map(map) };
-    for (name, value) in spec {
-        map.insert(name.clone(), value.clone());
-    }
-    let mut view = Value::Map(map);
-    for unit in units(s.kind, &s.connection.spec) {
-        if let Content::Secret(secret) = unit.content {
-            let address = s.record.map_or(&s.connection.address, |r| &r.address);
-            let fp = s.fingerprinter.secret(address, &unit.path.to_string(), secret.expose());
-            view.replace(&unit.path, Value::String(format!("(secret {})", fp.short())));
-            sensitive.push(unit.path);
-        }
-    }
-    in_words(&view)
-}
-
-fn in_words(value: &Value) -> Value {
-    match value {
-        Value::Secret(_) => Value::String("(secret)".into()),
-        Value::Unknown(_) => Value::String("(known after apply)".into()),
-        Value::List(list) => Value::List(list.iter().map(in_words).collect()),
-        Value::Map(map) => Value::Map(map.iter().map(|(k, v)| (k.clone(), in_words(v))).collect()),
-        other => other.clone(),
-    }
 }
 
 /// The words for a field that nobody can vouch for.

@@ -136,6 +136,7 @@ fn bare(record: &Record) -> Change {
         kind: record.kind.clone(),
         name: record.name.clone(),
         id: Some(record.id.clone()),
+        gone: None,
         action: Action::Unchanged,
         adopts: false,
         moved_from: None,

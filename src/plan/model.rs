@@ -116,6 +116,8 @@ pub struct Change {
     pub name: String,
     /// The live object's id.
     pub id: Option<String>,
+    /// The id of the object that the state has for it and that somebody deleted, where it is made anew.
+    pub gone: Option<String>,
     /// What is done.
     pub action: Action,
     /// Is a live object taken over along the way?
@@ -147,6 +149,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// Did others change its object, or delete it?
+    #[must_use]
+    pub fn has_drifted(&self) -> bool {
+        self.gone.is_some() || self.fields.iter().any(|f| matches!(f.cause, Cause::Drift | Cause::Both))
+    }
+
     /// Fields about which nothing can be proved.
     pub fn unverifiable(&self) -> impl Iterator<Item = &FieldChange> {
         self.fields.iter().filter(|f| matches!(f.verdict, Verdict::CannotVerify(_)))
@@ -212,6 +220,8 @@ pub enum Side {
     Pending(String),
     /// Not read, or never returned by the API.
     Unread,
+    /// Read, and not shown: it holds secrets, and nobody knows where all of them stand.
+    Hidden,
 }
 
 /// One field of a change.

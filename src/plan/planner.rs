@@ -5,21 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::body;
+use super::dependents;
 use super::diff::{self, Live, Subject};
 use super::leftover;
-use super::model::{Action, Basis, Change, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
+use super::model::{Action, Basis, Cause, Change, Outline, Plan, PlanTarget, Reason, Refresh, Side, Unproved, Verdict};
 use super::observed::{Detail, LiveList, Located, Observed, locate};
 use super::order::topological;
 use super::select::Selector;
+use super::sides;
 use super::unit;
 use crate::address::Address;
 use crate::config::connections::TestAfter;
 use crate::config::desired::{Connection, Desired, References};
 use crate::config::project::{Project, Target};
 use crate::config::spec::span_of;
-use crate::config::template::Reference;
+use crate::config::template::{Reference, find_reference};
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Step};
 use crate::platform::model::{Collection, Definition, Delete, Kind};
 use crate::platform::object::{Completeness, Object, natural_key};
 use crate::secret::Redactor;
@@ -68,6 +70,8 @@ pub struct Options {
     pub pinned: BTreeMap<Address, String>,
     /// Is everything that is recorded and chosen to be deleted, whatever `prune` says?
     pub destroy: bool,
+    /// May what is deleted leave others behind that refer to it?
+    pub leave_dependents: bool,
     /// Are live objects taken over even where a target has `adopt = false`? Whoever imports says that they are theirs.
     pub adopt_anyway: bool,
 }
@@ -110,7 +114,7 @@ impl<'w> World<'w> {
         (owner != address && !moves).then_some(owner)
     }
 
-    fn is_declared(&self, address: &Address) -> bool {
+    pub(super) fn is_declared(&self, address: &Address) -> bool {
         self.references.declared.contains_key(address)
     }
 
@@ -139,82 +143,19 @@ impl<'w> World<'w> {
     }
 }
 
-/// The objects that must be read in detail before a plan can be made: `(target, collection, id)`.
-#[must_use]
-pub fn needed_reads(world: &World<'_>) -> Vec<(String, String, String)> {
-    let mut reads = BTreeSet::new();
-    for connection in world.chosen() {
-        let Some(rules) = world.rules(connection) else { continue };
-        let target = connection.address.target();
-        let Some(list) = world.observed.list(target, &rules.kind.collection) else { continue };
-        if rules.collection.read.is_none() {
-            continue;
-        }
-        let record = world.record(&connection.address);
-        let read = |id: &str| (target.to_owned(), rules.kind.collection.clone(), id.to_owned());
-        if let Some(record) = record
-            && list.object(&record.id).is_none()
-        {
-            reads.insert(read(&record.id));
-            continue;
-        }
-        if let Located::At { id, by_name } = world.locate(connection, rules, record) {
-            let wanted = match world.options.refresh {
-                Refresh::Full => true,
-                Refresh::Auto => !is_proved(world, connection, rules, record, list, &id),
-                // Nothing is taken over unseen.
-                Refresh::None => by_name,
-            };
-            if wanted {
-                reads.insert(read(&id));
-            }
-        }
-    }
-    // Nor is anything forgotten because a list did not show it.
-    for record in world.state.records().filter(|r| world.options.selector.matches(&r.address) && !world.is_declared(&r.address)) {
-        let target = record.address.target();
-        let Some(definition) = world.definitions.get(target) else { continue };
-        let Some(kind) = definition.kinds.get(&record.kind) else { continue };
-        let can_read = definition.collections.get(&kind.collection).is_some_and(|c| c.read.is_some());
-        if can_read && world.observed.list(target, &kind.collection).is_some_and(|list| list.object(&record.id).is_none()) {
-            reads.insert((target.to_owned(), kind.collection.clone(), record.id.clone()));
-        }
-    }
-    reads.into_iter().collect()
-}
-
-/// Does the list alone prove that the object is as recorded and as wanted?
-fn is_proved(
-    world: &World<'_>,
-    connection: &Connection,
-    rules: Rules<'_>,
-    record: Option<&Record>,
-    list: &LiveList,
-    id: &str,
-) -> bool {
-    let Some(record) = record.filter(|r| r.id == id) else { return false };
-    is_unmoved(record, list, id)
-        && list.object(id).is_some_and(|listed| diff::shows_wanted(connection, rules.kind, record, listed))
-        && connection.references.is_empty()
-        && diff::as_recorded(connection, rules.kind, record, world.fingerprinter)
-}
-
-fn is_unmoved(record: &Record, list: &LiveList, id: &str) -> bool {
-    let now = list.object(id).and_then(|o| o.watermark.as_ref());
-    now.is_some() && now == record.seen.as_ref()
-}
-
 /// Makes the plan. Every declared connection and every record has exactly one change in it.
 #[must_use]
 pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
     let connections = world.chosen();
     let nodes: Vec<(&Address, &[Address])> = connections.iter().map(|c| (&c.address, c.depends_on.as_slice())).collect();
+    let chosen: BTreeSet<&Address> = connections.iter().map(|c| &c.address).collect();
     let mut changes: Vec<Change> = Vec::with_capacity(connections.len());
     let mut planned: BTreeMap<Address, usize> = BTreeMap::new();
     for n in topological(&nodes) {
         let declared = connections[n];
         let Some(rules) = world.rules(declared) else { continue };
+        found.extend(unreachable(world, declared, &chosen));
         let known = |address: &Address, reference: &Reference| reference_value(world, &changes, &planned, address, reference);
         let connection = world.references.fill(declared, rules.kind, known);
         if let Some(change) = change(world, connection, rules, &mut found) {
@@ -224,6 +165,7 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
     }
     let given_away: BTreeSet<Address> = changes.iter().filter_map(|c| c.moved_from.clone()).collect();
     changes.extend(leftover::all(world, &given_away, &mut found));
+    dependents::check(world, &mut changes, &mut found);
     if !world.options.destroy {
         found.extend(leftover::interrupted(world));
     }
@@ -239,6 +181,24 @@ pub fn plan(world: &World<'_>) -> (Plan, Diagnostics) {
         .collect();
     let partial = !world.options.selector.is_everything();
     (Plan { targets, changes, refresh: world.options.refresh, partial }, found)
+}
+
+/// The objects that a connection refers to, that are not there and that this run will not make: it would wait for ever.
+fn unreachable(world: &World<'_>, declared: &Connection, chosen: &BTreeSet<&Address>) -> Diagnostics {
+    let left_out = |reference: &Reference| {
+        let address = find_reference(&reference.connection, &declared.address, world.references.declared).ok()?;
+        let is_known = reference.field.is_some() || chosen.contains(&address) || world.record(&address).is_some();
+        (!is_known).then_some(address)
+    };
+    let missing: BTreeSet<Address> = declared.references.iter().filter_map(left_out).collect();
+    let error = |address: &Address| {
+        let summary = format!("`{}` needs the id of `{address}`, which does not exist and is left out", declared.address);
+        Diagnostic::error(codes::DEPENDENCY_FAILED, summary)
+            .label(declared.source, "this connection")
+            .help(format!("take `{address}` in, or leave `{}` out, too", declared.address))
+            .about(&declared.address)
+    };
+    missing.iter().map(error).collect()
 }
 
 /// The value of a reference, as far as the plan knows it: the id of an object that exists, a field as it is wanted.
@@ -271,6 +231,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
     let name = unit::display_name(&connection, rules.kind, &rules.collection.natural_key);
     let target = &*connection.address.target().to_owned();
     let list = world.observed.list(target, &rules.kind.collection)?;
+    let mut gone = None;
     let (id, by_name) = match world.locate(&connection, rules, record) {
         Located::At { id, by_name } => match world.other_owner(&connection.address, &id).filter(|_| by_name) {
             Some(owner) => {
@@ -279,7 +240,10 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
             }
             None => (Some(id), by_name),
         },
-        Located::Absent { .. } => (None, false),
+        Located::Absent { gone: lost } => {
+            gone = lost;
+            (None, false)
+        }
         Located::Ambiguous(ids) => {
             found.push(ambiguous(&connection, &name, &ids));
             return None;
@@ -347,6 +311,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         kind: connection.kind.clone(),
         name,
         id: id.clone(),
+        gone,
         action: Action::Unchanged,
         adopts: by_name,
         moved_from,
@@ -391,7 +356,9 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                 change.action = if only_secrets { Action::Rotate } else { Action::Update };
                 change.request = Some(choice.outline(id));
             }
-            Err(_) if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() => {
+            Err(uncovered)
+                if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() =>
+            {
                 if connection.lifecycle.prevent_destroy || trusted_record.is_some_and(|r| r.guards.contains("prevent_destroy")) {
                     found.push(
                         Diagnostic::error(
@@ -407,7 +374,7 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
                     );
                 }
                 change.action = Action::Replace;
-                change.request = Some(body::create_outline(rules.kind));
+                change.request = Some(Outline { may_lose: uncovered.loses, ..body::create_outline(rules.kind) });
             }
             Err(uncovered) => {
                 let reason = blocked(rules.kind, &connection, &uncovered);
@@ -418,10 +385,14 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
         },
     }
     if change.action != Action::Unchanged {
-        change.after = Some(diff::after_view(&subject, &mut change.sensitive));
-        change.before = object.map(|o| diff::before_view(rules.kind, &connection.spec, o, record));
+        change.after = Some(sides::after_view(&subject, &mut change.sensitive));
+        change.before = object.map(|o| sides::before_view(rules.kind, &connection.spec, o, record));
     }
     change.fields = comparison.fields;
+    if change.gone.is_some() {
+        // Not the files, but somebody outside is why they are written.
+        change.fields.iter_mut().for_each(|field| field.cause = Cause::Drift);
+    }
     veil(world, &mut change);
     change.connection = Some(Arc::new(connection));
     Some(change)
@@ -486,14 +457,26 @@ pub fn basis(connection: &Connection, kind: &Kind, object: &Object) -> Basis {
 
 fn blocked(kind: &Kind, connection: &Connection, uncovered: &body::Uncovered) -> Reason {
     let fields: Vec<String> = uncovered.fields.iter().map(ToString::to_string).collect();
-    Reason {
-        text: body::rule(kind, uncovered),
-        help: format!(
+    let help = match uncovered.loses.first() {
+        Some(lost) => format!(
+            "declare it, too:\n{}\nor give it up on purpose:\n{}",
+            written(lost, "${{ env.NAME }}"),
+            written(lost, "null")
+        ),
+        None => format!(
             "declare it under a new key and name, or keep the live value:\n{}: lifecycle: {{ ignore_changes: [{}] }}",
             connection.address.key(),
             fields.join(", ")
         ),
-    }
+    };
+    Reason { text: body::rule(kind, uncovered), help }
+}
+
+/// A value at its place as a file would have it: `config: { password: null }`.
+fn written(path: &FieldPath, value: &str) -> String {
+    let keys: Vec<&str> =
+        path.steps().iter().filter_map(|step| if let Step::Key(key) = step { Some(&**key) } else { None }).collect();
+    format!("{}: {value}{}", keys.join(": { "), " }".repeat(keys.len().saturating_sub(1)))
 }
 
 fn unchangeable(connection: &Connection, uncovered: &body::Uncovered, reason: &Reason) -> Diagnostic {

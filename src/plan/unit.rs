@@ -60,7 +60,7 @@ fn collect<'s>(path: FieldPath, field: &'s Field, value: &'s Value, all: &mut Ve
         Value::Unknown(what) => all.push(Unit { path, field, content: Content::Pending(what) }),
         Value::Map(map) if field.merge => {
             for (name, value) in map {
-                collect(path.key(name), field.fields.get(name).unwrap_or(&FREE), value, all);
+                collect(path.key(name), field.rules(name).unwrap_or(&FREE), value, all);
             }
         }
         Value::List(items) if field.keyed_by.is_some() => keyed(path, field, items, all),
@@ -73,12 +73,21 @@ fn collect<'s>(path: FieldPath, field: &'s Field, value: &'s Value, all: &mut Ve
                     Some(Value::Unknown(what)) => Content::Pending(what),
                     _ => continue,
                 };
-                all.push(Unit { path: path.concat(inner), field: &FREE, content });
+                all.push(Unit { path: path.concat(inner), field: below(field, inner), content });
             }
             all.push(Unit { path, field, content: Content::Plain(Cow::Owned(plain), emptied) });
         }
         _ => all.push(Unit { path, field, content: Content::Plain(Cow::Borrowed(value), Vec::new()) }),
     }
+}
+
+/// The rules of a place inside a value.
+fn below<'f>(field: &'f Field, path: &FieldPath) -> &'f Field {
+    let steps = path.steps().iter().try_fold(field, |field, step| match step {
+        Step::Key(key) => field.rules(key),
+        _ => None,
+    });
+    steps.unwrap_or(&FREE)
 }
 
 fn keyed<'s>(path: FieldPath, field: &'s Field, items: &'s [Value], all: &mut Vec<Unit<'s>>) {
@@ -163,22 +172,22 @@ pub fn guard(kind: &Kind, wanted: Option<&Value>, body: &Value) -> Value {
         .iter()
         .map(|(name, value)| {
             let wanted = wanted.and_then(Value::as_map).and_then(|m| m.get(name));
-            (name.clone(), guard_field(kind.fields.get(name), None, wanted, value))
+            (name.clone(), guard_field(kind.fields.get(name), Some(name), wanted, value))
         })
         .collect();
     Value::Map(guarded)
 }
 
-fn guard_field(field: Option<&Field>, item_key: Option<&str>, wanted: Option<&Value>, live: &Value) -> Value {
-    let secret = field.is_some_and(|f| is_secret(f, item_key)) || matches!(wanted, Some(Value::Secret(_)));
+fn guard_field(field: Option<&Field>, key: Option<&str>, wanted: Option<&Value>, live: &Value) -> Value {
+    let secret = field.is_some_and(|f| is_secret(f, key)) || matches!(wanted, Some(Value::Secret(_)));
     match live {
         Value::String(text) if secret => Value::Secret(Secret::new(text.as_str())),
         Value::Map(map) => Value::Map(
             map.iter()
                 .map(|(name, value)| {
-                    let field = field.and_then(|f| f.fields.get(name));
+                    let field = field.and_then(|f| f.rules(name));
                     let wanted = wanted.and_then(Value::as_map).and_then(|m| m.get(name));
-                    (name.clone(), guard_field(field, None, wanted, value))
+                    (name.clone(), guard_field(field, Some(name), wanted, value))
                 })
                 .collect(),
         ),

@@ -7,7 +7,8 @@ use indexmap::IndexMap;
 
 use super::exchange::{climbs, is_unsafe};
 use super::model::{
-    AuthScheme, Collection, Covers, Definition, Delete, Errors, Field, FieldType, Kind, Method, Paging, Semantics, Update,
+    AuthScheme, Collection, Covers, Definition, Delete, Errors, Field, FieldType, Kind, Method, OtherSecrets, Paging, Passed,
+    Semantics, Update,
 };
 use super::parse::{LANGUAGE, field_at, locate};
 use crate::config::node::Node;
@@ -93,6 +94,14 @@ fn meaning(definition: &Definition, wrong: Wrong<'_>) {
             }
         }
         check_fields(&kind.fields, &format!("{at}.fields"), wrong);
+        check_references(definition, &kind.fields, &format!("{at}.fields"), wrong);
+        if kind.dependents().is_some() && !definition.kinds.values().any(|other| other.refers_to(name)) {
+            wrong(
+                &format!("{at}.delete.dependents"),
+                format!("nothing refers to a `{name}`"),
+                &format!("give the field that holds its id `references: {name}`"),
+            );
+        }
         check_verbs(kind, &at, wrong);
     }
 }
@@ -284,6 +293,7 @@ fn check_fields(fields: &IndexMap<String, Field>, at: &str, wrong: Wrong<'_>) {
             None if !field.item.is_empty() => wrong(&at, format!("`{name}` has item fields but no `keyed_by`"), ""),
             _ => {}
         }
+        check_object(name, field, &at, wrong);
         for word in field.equals.keys() {
             if !field.accepted.is_empty() && !field.accepted.contains(word) {
                 wrong(&at, format!("`equals` of `{name}` speaks of `{word}`, which is not in its enum"), "");
@@ -291,6 +301,63 @@ fn check_fields(fields: &IndexMap<String, Field>, at: &str, wrong: Wrong<'_>) {
         }
         check_fields(&field.fields, &format!("{at}.fields"), wrong);
         check_fields(&field.item, &format!("{at}.item"), wrong);
+    }
+}
+
+/// An id is an id of something that there is.
+fn check_references(definition: &Definition, fields: &IndexMap<String, Field>, at: &str, wrong: Wrong<'_>) {
+    for (name, field) in fields {
+        let at = format!("{at}.{name}");
+        let values = field.values.as_deref();
+        for (at, rules) in [(at.clone(), Some(field)), (format!("{at}.values"), values)] {
+            let Some((rules, kind)) = rules.and_then(|rules| Some((rules, rules.references.as_ref()?))) else { continue };
+            if !definition.kinds.contains_key(kind) {
+                let known: Vec<&str> = definition.kinds.keys().map(String::as_str).collect();
+                let help = suggest::help(kind, &known).unwrap_or_default();
+                wrong(&format!("{at}.references"), format!("`{name}` refers to an unknown kind `{kind}`"), &help);
+            }
+            if matches!(rules.kind, FieldType::Boolean | FieldType::Number | FieldType::Object) {
+                wrong(&format!("{at}.references"), format!("`{name}` cannot hold an id: it is {}", rules.kind.name()), "");
+            }
+        }
+        check_references(definition, &field.fields, &format!("{at}.fields"), wrong);
+        check_references(definition, &field.item, &format!("{at}.item"), wrong);
+    }
+}
+
+/// What only an object has.
+fn check_object(name: &str, field: &Field, at: &str, wrong: Wrong<'_>) {
+    if field.other_secrets != OtherSecrets::Lost && !field.merge {
+        wrong(
+            &format!("{at}.other_secrets"),
+            format!("`{name}` is compared and sent as one, so there are no others in it"),
+            "`merge: true` leaves keys alone that nobody declared",
+        );
+    }
+    if matches!(&field.other_secrets, OtherSecrets::By(text) if text.kept_by.is_empty()) {
+        wrong(&format!("{at}.other_secrets"), "an empty text stands for no secret".into(), "other_secrets: kept");
+    }
+    let Some(values) = &field.values else { return };
+    let at = format!("{at}.values");
+    if field.kind != FieldType::Object {
+        wrong(&at, format!("`{name}` has rules for its values, so its type must be object"), "");
+    }
+    if values.required {
+        wrong(&format!("{at}.required"), "nobody knows the keys, so none of them can be required".into(), "");
+    }
+    if let Some(read) = &values.read
+        && read.strip_suffix(".{key}").is_none_or(|stem| stem.is_empty() || stem.contains('{'))
+    {
+        wrong(&format!("{at}.read"), format!("`{read}` does not say where each value is read"), "read: flags.{key}");
+    }
+    let deeper = values.fields.values().chain(values.item.values()).chain(values.values.as_deref());
+    if deeper.into_iter().any(|inner| inner.read.is_some()) {
+        wrong(&at, format!("what is in a value of `{name}` is read where it is written"), "");
+    }
+    check_fields(&values.fields, &format!("{at}.fields"), wrong);
+    check_fields(&values.item, &format!("{at}.item"), wrong);
+    if values.values.is_some() {
+        check_object("values", values, &at, wrong);
     }
 }
 
@@ -307,6 +374,12 @@ fn check_verbs(kind: &Kind, at: &str, wrong: Wrong<'_>) {
     }
     if let Some(test) = &kind.test {
         check_about("a test", &test.path, &test.query, &test.body, &format!("{at}.test"), wrong);
+        if let Some(Passed::Word(word)) = &test.passed
+            && (word.is.is_empty() && word.is_not.is_empty() || word.is.iter().any(|w| word.is_not.contains(w)))
+        {
+            let what = "the words must tell a pass from a failure";
+            wrong(&format!("{at}.test.passed"), what.into(), "passed: { field: status, is: [ok], is_not: [failed] }");
+        }
     }
 }
 
@@ -480,7 +553,8 @@ fn field_paths(definition: &Definition) -> Vec<(String, &str)> {
             }
         }
         if let Some(test) = &kind.test {
-            all.extend(given(&at, [("test.passed", test.passed.as_ref()), ("test.message", test.message.as_ref())]));
+            all.extend(test.passed.iter().map(|passed| (format!("{at}.test.passed"), passed.path())));
+            all.extend(given(&at, [("test.message", test.message.as_ref())]));
         }
         reads(&kind.fields, &format!("{at}.fields"), &mut all);
     }
@@ -494,6 +568,7 @@ fn reads<'d>(fields: &'d IndexMap<String, Field>, at: &str, all: &mut Vec<(Strin
         all.extend(field.read.iter().map(|read| (format!("{at}.read"), read.as_str())));
         reads(&field.fields, &format!("{at}.fields"), all);
         reads(&field.item, &format!("{at}.item"), all);
+        all.extend(field.values.iter().filter_map(|v| Some((format!("{at}.values.read"), v.read.as_deref()?))));
     }
 }
 

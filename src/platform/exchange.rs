@@ -53,6 +53,8 @@ pub struct ResponseSpec {
     pub location: Option<String>,
     /// How long the API asked to wait.
     pub retry_after: Option<std::time::Duration>,
+    /// By what the server's operators find the request in their logs.
+    pub request_id: Option<String>,
     /// The server's own time.
     pub date: Option<jiff::Timestamp>,
     /// The body.
@@ -253,6 +255,7 @@ mod tests {
             content_type: Some("text/html".into()),
             location: None,
             retry_after: None,
+            request_id: None,
             date: None,
             body: body.into(),
         }

@@ -138,7 +138,7 @@ pub fn declare(
         let listed: Vec<String> = chosen.missing.iter().map(|path| format!("`{path}`")).collect();
         walk.notes.push(format!("required, and not shown by the API: {}", listed.join(", ")));
     }
-    let spec = walk.object(&chosen.kind.fields, object.body.as_map(), &FieldPath::root());
+    let spec = walk.object(&chosen.kind.fields, None, object.body.as_map(), &FieldPath::root());
     Declared { kind: chosen.name.to_owned(), spec: Value::Map(spec), variables: walk.variables, notes: walk.notes }
 }
 
@@ -153,32 +153,33 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    fn object(&mut self, fields: &IndexMap<String, Field>, live: Option<&Map>, path: &FieldPath) -> Map {
+    fn object(&mut self, fields: &IndexMap<String, Field>, values: Option<&Field>, live: Option<&Map>, path: &FieldPath) -> Map {
         let mut map = Map::new();
-        for (name, field) in fields {
+        let others = live.into_iter().flatten().filter_map(|(name, _)| Some((name, values?)));
+        for (name, field) in fields.iter().chain(others.filter(|(name, _)| !fields.contains_key(*name))) {
             let path = path.key(name);
             if self.volatile.as_ref() == Some(&path) {
                 continue;
             }
-            if let Some(value) = self.field(field, None, live.and_then(|m| m.get(name)), &path) {
+            if let Some(value) = self.field(field, Some(name), live.and_then(|m| m.get(name)), &path) {
                 map.insert(name.clone(), value);
             }
         }
         map
     }
 
-    fn field(&mut self, field: &Field, item_key: Option<&str>, live: Option<&Value>, path: &FieldPath) -> Option<Value> {
+    fn field(&mut self, field: &Field, key: Option<&str>, live: Option<&Value>, path: &FieldPath) -> Option<Value> {
         let live = live.filter(|v| !v.is_null());
-        if is_secret(field, item_key) {
+        if is_secret(field, key) {
             let shown = live.is_some_and(|v| v.as_str() != Some(""));
             let unseen = !shown && field.reads_as == ReadsAs::Nothing && !field.required;
             return (shown || unseen || field.required).then(|| self.variable(path, unseen));
         }
-        if !field.fields.is_empty() {
+        if !field.is_free() {
             if live.is_none() && !field.required {
                 return None;
             }
-            let map = self.object(&field.fields, live.and_then(Value::as_map), path);
+            let map = self.object(&field.fields, field.values.as_deref(), live.and_then(Value::as_map), path);
             return (!map.is_empty()).then_some(Value::Map(map));
         }
         let live = live?;

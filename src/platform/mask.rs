@@ -1,6 +1,9 @@
 //! Masks: what an API shows in place of a secret. Negative evidence only: a mask can prove that a live secret is *not*
 //! ours, never that it is.
 
+use crate::path::{FieldPath, Step};
+use crate::value::Value;
+
 /// The runs of characters that stand for hidden ones.
 const HIDDEN: [char; 4] = ['*', '•', '●', '…'];
 
@@ -45,6 +48,22 @@ impl<'m> Mask<'m> {
 pub fn looks_masked(text: &str) -> bool {
     let stars = text.chars().filter(|c| HIDDEN.contains(c)).count();
     Mask::read(text).is_some_and(|m| stars >= 3 || (m.prefix.len() <= 8 && m.suffix.len() <= 8))
+}
+
+/// The places of all masks in a live value.
+#[must_use]
+pub fn masks(value: &Value) -> Vec<FieldPath> {
+    fn walk(value: &Value, at: &FieldPath, found: &mut Vec<FieldPath>) {
+        match value {
+            Value::String(text) if looks_masked(text) => found.push(at.clone()),
+            Value::List(list) => list.iter().enumerate().for_each(|(n, item)| walk(item, &at.join(Step::Index(n)), found)),
+            Value::Map(map) => map.iter().for_each(|(key, value)| walk(value, &at.key(key), found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(value, &FieldPath::root(), &mut found);
+    found
 }
 
 #[cfg(test)]

@@ -64,6 +64,13 @@ impl Object {
                 {
                     body.put(&path, value.clone());
                 }
+                if let Some(read) = field.values.as_ref().and_then(|values| values.read.as_deref()?.strip_suffix(".{key}"))
+                    && let Some(Value::Map(map)) = raw.at(&FieldPath::parse(read))
+                {
+                    for (key, value) in map.iter().filter(|(key, _)| !field.fields.contains_key(*key)) {
+                        body.put(&path.key(key), value.clone());
+                    }
+                }
                 walk(&field.fields, &path, raw, body);
             }
         }
@@ -104,7 +111,7 @@ fn scalar(json: &serde_json::Value) -> Option<String> {
 }
 
 /// A step of a path without its percent signs.
-fn decoded(step: &str) -> Option<String> {
+pub(super) fn decoded(step: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(step.len());
     let mut rest = step.as_bytes();
     while let Some((first, after)) = rest.split_first() {

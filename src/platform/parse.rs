@@ -81,14 +81,15 @@ pub fn locate(root: &Node, path: &str, unknown: Option<&str>) -> Span {
 /// is no error.
 #[must_use]
 pub fn field_at<'k>(kind: &'k Kind, path: &FieldPath) -> Option<&'k Field> {
-    let mut fields = &kind.fields;
     let mut found: Option<&Field> = None;
     for step in path.steps() {
         match step {
             crate::path::Step::Key(key) => {
-                let next = fields.get(key)?;
-                fields = if next.keyed_by.is_some() { &next.item } else { &next.fields };
-                found = Some(next);
+                found = Some(match found {
+                    None => kind.fields.get(key)?,
+                    Some(upper) if upper.keyed_by.is_some() => upper.item.get(key)?,
+                    Some(upper) => upper.rules(key)?,
+                });
             }
             crate::path::Step::Index(_) | crate::path::Step::Item { .. } => {}
         }
@@ -103,13 +104,13 @@ pub fn is_auth_key(key: &str) -> bool {
     ["auth", "key", "token", "secret", "password", "cookie", "credential", "signature"].iter().any(|word| key.contains(word))
 }
 
-/// Does a field's rule make the value under this item key a secret?
+/// Does a field's rule make the value under this key, or under this key of a keyed list's item, a secret?
 #[must_use]
-pub fn is_secret(field: &Field, item_key: Option<&str>) -> bool {
+pub fn is_secret(field: &Field, key: Option<&str>) -> bool {
     match field.secret {
         SecretRule::Never => false,
         SecretRule::Always => true,
-        SecretRule::WhenKeyMatchesAuth => item_key.is_none_or(is_auth_key),
+        SecretRule::WhenKeyMatchesAuth => key.is_none_or(is_auth_key),
     }
 }
 

@@ -94,7 +94,7 @@ fn create(store: &mut Store, now: &str, request: &Request) -> Outcome {
         return Err(failure(400, "secret is required"));
     }
 
-    let id = uuid_shaped(Platform::Flashback, store.next_number(Platform::Flashback));
+    let id = uuid_shaped("flashback", store.next_number(Platform::Flashback));
     let mut llm = json!({
         "id": id, "orgId": "org-sandbox", "workspaceId": text(&body, "workspaceId"), "userId": "user-sandbox",
         "key": null, "createdAt": now

@@ -116,7 +116,7 @@ fn create(store: &mut Store, quirks: &Quirks, now: &str, request: &Request) -> O
     })?;
     refuse(&[shape.missing(&body), shape.wrong(&body)].concat())?;
 
-    let id = format!("cn-{}", uuid_shaped(Platform::Koreai, store.next_number(Platform::Koreai)));
+    let id = format!("cn-{}", uuid_shaped("koreai", store.next_number(Platform::Koreai)));
     let mut object = Map::new();
     object.insert("connectionId".to_owned(), json!(id));
     object.extend(body);

@@ -3,13 +3,13 @@
 //! It is made for assertions ("a plan without changes sends no write") and for people who want to see what patchbay
 //! does. It never holds a secret: bodies are redacted before they come here, and headers never come.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
 use super::SandboxError;
 use super::edge::Appender;
-use super::secrets::redact;
+use super::secrets::{redact, redact_named};
 
 /// How many requests are remembered.
 const REMEMBERED: usize = 100_000;
@@ -67,14 +67,16 @@ impl Log {
     }
 }
 
-/// A request body as the log may have it. What is no JSON is not shown: nobody can tell what is secret in it.
-pub(super) fn loggable(body: &[u8]) -> Value {
+/// A request body as the log may have it; `names` are those of more secrets. What is no JSON is not shown: nobody can tell
+/// what is secret in it.
+pub(super) fn loggable(body: &[u8], names: &BTreeSet<String>) -> Value {
     if body.is_empty() {
         return Value::Null;
     }
     let Ok(mut value) = serde_json::from_slice::<Value>(body) else {
         return Value::String(format!("({} bytes that are not JSON)", body.len()));
     };
+    redact_named(&mut value, names);
     redact(&mut value);
     value
 }
@@ -121,7 +123,7 @@ mod tests {
             ("{\"name\":\"a\",\"secret\":\"x\"}", json!({"name": "a", "secret": format!("(secret b3:{})", hex(b"x", 12))})),
             ("canary", json!("(6 bytes that are not JSON)")),
         ] {
-            assert_eq!(loggable(body.as_bytes()), expected, "{body}");
+            assert_eq!(loggable(body.as_bytes(), &BTreeSet::new()), expected, "{body}");
         }
     }
 }

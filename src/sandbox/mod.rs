@@ -1,4 +1,5 @@
-//! The sandbox: the three APIs on loopback, over real HTTP.
+//! The sandbox: APIs on loopback, over real HTTP. Three have handlers of their own; any other one is made from its
+//! definition.
 //!
 //! It serves people who try patchbay (`patchbay sandbox`, `base_url = "sandbox:"`) and patchbay's own tests. It is as
 //! strict as the vendors are, and where nobody outside can tell how a vendor behaves, a [quirk](Quirks) decides. What
@@ -8,6 +9,7 @@
 //! ```text
 //! server   HTTP, faults, defects of connections      the only async part, with payload for its answers
 //! koreai gateway flashback                           one pure handler each: (store, quirks, now, request) → reply
+//! defined                                            any other API, as its definition says
 //! store    objects, and the lines that persist them  pure
 //! log faults quirks secrets message                  pure
 //! edge     files and the clock
@@ -16,6 +18,7 @@
 //! Deliberately absent: TLS, any address but loopback, scopes and users, and every secret: what outlives a request is
 //! two masks and a digest.
 
+mod defined;
 mod edge;
 mod faults;
 mod flashback;
@@ -45,8 +48,10 @@ pub use log::LoggedRequest;
 pub use quirks::{FlashbackErrors, GatewayServer, Quirks, ReadBack, StatusWords};
 pub use secrets::StoredSecret;
 pub use server::Counters;
-pub use store::{Platform, Store};
+pub use store::{Platform, Shelf, Store};
 
+use crate::platform::fake::Fake;
+use defined::Defined;
 use edge::Appender;
 use faults::Armed;
 use log::Log;
@@ -67,13 +72,15 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// The only key or token that is accepted. Without one, any that is not empty is.
     pub api_key: Option<String>,
+    /// APIs that are served besides, each below a path with its name.
+    pub defined: Vec<Fake>,
 }
 
 impl Options {
     /// A sandbox that leaves nothing behind, on any free port, with vendors as they are documented.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { file: None, log: None, port: 0, quirks: Quirks::default(), faults: Vec::new(), api_key: None }
+        Self { file: None, log: None, port: 0, quirks: Quirks::default(), faults: Vec::new(), api_key: None, defined: Vec::new() }
     }
 }
 
@@ -81,7 +88,7 @@ impl Options {
 ///
 /// A file belongs to one sandbox at a time. If another one has it, this waits a few seconds for it and then gives up.
 pub async fn start(options: Options) -> Result<Sandbox, SandboxError> {
-    let Options { file, log, port, quirks, faults, api_key } = options;
+    let Options { file, log, port, quirks, faults, api_key, defined } = options;
     let (store, disk) = match &file {
         Some(path) => {
             let (store, disk) = open_store(path).await?;
@@ -95,7 +102,8 @@ pub async fn start(options: Options) -> Result<Sandbox, SandboxError> {
     let addr = listener.local_addr().map_err(listen)?;
 
     let faults = faults.into_iter().map(Armed::new).collect();
-    let shared = Arc::new(Shared::new(State { store, quirks, faults, log, sessions: Sessions::default(), disk }, api_key));
+    let state = State { store, quirks, faults, log, sessions: Sessions::default(), disk };
+    let shared = Arc::new(Shared::new(state, api_key, defined.into_iter().map(Defined::new).collect()));
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server::serve(listener, Arc::clone(&shared), stopped));
     Ok(Sandbox { addr, shared, stop, task })
@@ -139,7 +147,12 @@ impl Sandbox {
     /// The base URL of a platform, for those that the sandbox serves.
     #[must_use]
     pub fn base_url(&self, platform: &str) -> Option<String> {
-        Platform::named(platform).map(|platform| format!("{}{}", self.origin(), platform.base()))
+        self.shared.base(platform).map(|base| format!("{}{base}", self.origin()))
+    }
+
+    /// The names of all platforms that it serves.
+    pub fn platforms(&self) -> impl Iterator<Item = &str> {
+        self.shared.platforms()
     }
 
     /// The requests so far, oldest first; the last hundred thousand of them.

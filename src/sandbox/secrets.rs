@@ -1,5 +1,7 @@
 //! How the sandbox keeps a secret without having it: its masks and a digest are all that outlives the request.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 /// What the vendor puts where a secret was (apis/koreai.md, traps): fifteen stars, in either mask.
@@ -40,6 +42,12 @@ impl StoredSecret {
         Self { read: read_mask(value), write: write_mask(value), digest: format!("{mark}{}", hex(value.as_bytes(), 16)) }
     }
 
+    /// What is kept of `value` where a read shows this mask of it.
+    #[must_use]
+    pub fn shown_as(value: &str, mask: &str) -> Self {
+        Self { read: mask.to_owned(), ..Self::of(value) }
+    }
+
     /// The stored secret that `value` stands for, if it does.
     #[must_use]
     pub fn from_value(value: &Value) -> Option<Self> {
@@ -62,7 +70,7 @@ impl StoredSecret {
     /// Was the stored value this one?
     #[must_use]
     pub fn holds(&self, value: &str) -> bool {
-        *self == Self::of(value)
+        self.digest == Self::of(value).digest
     }
 
     /// Replaces a text by its stored form; anything else stays.
@@ -148,6 +156,27 @@ pub(super) fn redact(value: &mut Value) {
     }
 }
 
+/// Replaces every text under one of these names, at any depth.
+pub(super) fn redact_named(value: &mut Value, names: &BTreeSet<String>) {
+    fn all(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = placeholder(text),
+            Value::Array(items) => items.iter_mut().for_each(all),
+            Value::Object(object) => object.values_mut().for_each(all),
+            _ => {}
+        }
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_named(item, names)),
+        Value::Object(object) => {
+            for (name, inner) in object {
+                if names.contains(name) { all(inner) } else { redact_named(inner, names) }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What stands in the log for a secret: enough to see that two are the same.
 fn placeholder(secret: &str) -> String {
     format!("(secret b3:{})", hex(secret.as_bytes(), 12))
@@ -180,6 +209,14 @@ mod tests {
             assert!(StoredSecret::of(mask).is_mask(), "{mask}");
         }
         assert!(!StoredSecret::of("sk-**").is_mask());
+    }
+
+    #[test]
+    fn a_definition_names_more_secrets() {
+        let mut body = json!({"a": {"pass": "x", "plain": "y"}, "deep": {"list": [{"v": "z"}]}, "n": 1});
+        redact_named(&mut body, &["pass", "deep"].map(str::to_owned).into());
+        let hidden = |text: &str| json!(placeholder(text));
+        assert_eq!(body, json!({"a": {"pass": hidden("x"), "plain": "y"}, "deep": {"list": [{"v": hidden("z")}]}, "n": 1}));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! All decisions are taken in one short synchronous section under one lock ([`Shared::process`]); nothing is awaited
 //! while it is held. So requests are processed one after the other, in the order of the log, however many are in flight.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::defined::Defined;
 use super::edge::{self, Appender};
 use super::faults::{Armed, FaultKind, strike};
 use super::log::{Log, LoggedRequest, loggable};
@@ -78,9 +80,37 @@ impl Platform {
     }
 }
 
-fn failure(platform: Option<Platform>, status: u16, message: &str) -> Reply {
-    match platform {
-        Some(platform) => platform.failure(status, message),
+/// What answers a request: a handler of its own, or a definition.
+#[derive(Clone, Copy, Debug)]
+enum Api<'a> {
+    Own(Platform),
+    Defined(&'a Defined),
+}
+
+impl<'a> Api<'a> {
+    fn at(path: &str, defined: &'a [Defined]) -> Option<Self> {
+        let defined = defined.iter().find(|api| api.owns(path)).map(Self::Defined);
+        defined.or_else(|| Platform::at(path).map(Self::Own))
+    }
+
+    fn base(self) -> &'a str {
+        match self {
+            Self::Own(platform) => platform.base(),
+            Self::Defined(api) => api.base(),
+        }
+    }
+
+    fn failure(self, status: u16, message: &str) -> Reply {
+        match self {
+            Self::Own(platform) => platform.failure(status, message),
+            Self::Defined(api) => api.failure(status, message),
+        }
+    }
+}
+
+fn failure(api: Option<Api<'_>>, status: u16, message: &str) -> Reply {
+    match api {
+        Some(api) => api.failure(status, message),
         None => Reply::json(status, &json!({ "error": message })),
     }
 }
@@ -101,6 +131,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// The only credential that is accepted, as a key, a token or a password; any is, without one.
     api_key: Option<String>,
+    /// The APIs that are served from their definitions.
+    defined: Vec<Defined>,
     sockets: AtomicU64,
     requests: AtomicU64,
     in_flight: AtomicU64,
@@ -132,10 +164,11 @@ impl State {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, api_key: Option<String>) -> Self {
+    pub(super) fn new(state: State, api_key: Option<String>, defined: Vec<Defined>) -> Self {
         Self {
             state: Mutex::new(state),
             api_key,
+            defined,
             sockets: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -149,6 +182,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The base URL's path of a platform, for those that are served.
+    pub(super) fn base(&self, platform: &str) -> Option<&str> {
+        let defined = self.defined.iter().find(|api| api.platform() == platform).map(Defined::base);
+        defined.or_else(|| Platform::named(platform).map(Platform::base))
+    }
+
+    /// The names of all platforms that are served.
+    pub(super) fn platforms(&self) -> impl Iterator<Item = &str> {
+        Platform::ALL.iter().map(|platform| platform.as_str()).chain(self.defined.iter().map(Defined::platform))
+    }
+
     pub(super) fn counters(&self) -> Counters {
         Counters {
             sockets: self.sockets.load(Ordering::Relaxed),
@@ -160,22 +204,24 @@ impl Shared {
     /// Decides what becomes of a request, and remembers it. Gives the reply and how long it is held back.
     fn process(&self, mut request: Request, target: String) -> (Reply, Duration) {
         let now = edge::now();
-        let platform = Platform::at(&request.path);
+        let api = Api::at(&request.path, &self.defined);
         let mut guard = self.lock();
         let state = &mut *guard;
-        if let Some(expected) = self.api_key.as_ref().filter(|_| !state.sessions.knows(&request)) {
+        let is_own = matches!(api, Some(Api::Own(_)));
+        if let Some(expected) = self.api_key.as_ref().filter(|_| is_own && !state.sessions.knows(&request)) {
             drop_other_credentials(&mut request, expected);
         }
-        if platform == Some(Platform::Gateway) {
+        if matches!(api, Some(Api::Own(Platform::Gateway))) {
             state.sessions.admit(&state.quirks, &mut request);
         }
-        let below_base = platform.and_then(|platform| request.path.strip_prefix(platform.base())).unwrap_or(&request.path);
+        let below_base = api.and_then(|api| request.path.strip_prefix(api.base())).unwrap_or(&request.path);
         let struck = strike(&mut state.faults, &request.method, [below_base, &request.path]);
-        let mut handle = || match platform {
+        let mut handle = || match api {
             None if request.path == login::PATH && request.method == "POST" => {
                 state.sessions.open(&state.quirks, self.api_key.as_deref(), &request)
             }
-            Some(platform) => platform.handle(&mut state.store, &state.quirks, &now, &request),
+            Some(Api::Own(platform)) => platform.handle(&mut state.store, &state.quirks, &now, &request),
+            Some(Api::Defined(api)) => api.handle(&mut state.store, self.api_key.as_deref(), &request),
             None => nowhere(),
         };
         let mut reply = match struck.kind {
@@ -186,15 +232,19 @@ impl Shared {
                 handle();
                 Reply::text(200, "application/json", "this is {not JSON")
             }
-            Some(other) => injected(platform, other),
+            Some(other) => injected(api, other),
         };
         if let Err(problem) = state.save() {
-            reply = failure(platform, 500, &problem.to_string());
+            reply = failure(api, 500, &problem.to_string());
         }
         let status = if reply.defect == Defect::Unanswered { 0 } else { reply.status };
-        let logged = LoggedRequest { method: request.method, path: target, status, body: loggable(&request.body) };
+        let body = match api {
+            Some(Api::Defined(api)) => loggable(&request.body, api.secrets()),
+            Some(Api::Own(_)) | None => loggable(&request.body, &BTreeSet::new()),
+        };
+        let logged = LoggedRequest { method: request.method, path: target, status, body };
         if let Err(problem) = state.log.push(&now, logged) {
-            reply = failure(platform, 500, &problem.to_string());
+            reply = failure(api, 500, &problem.to_string());
         }
         (reply, Duration::from_millis(struck.delay))
     }
@@ -210,18 +260,22 @@ fn drop_other_credentials(request: &mut Request, expected: &str) {
 }
 
 fn nowhere() -> Reply {
-    failure(None, 404, "the sandbox serves /api/public/connections (koreai), /api/providers (gateway) and /ai/llm (flashback)")
+    failure(
+        None,
+        404,
+        "the sandbox serves /api/public/connections (koreai), /api/providers (gateway), /ai/llm (flashback) and /NAME for each definition",
+    )
 }
 
 /// The reply of a fault that processes nothing.
-fn injected(platform: Option<Platform>, kind: FaultKind) -> Reply {
+fn injected(api: Option<Api<'_>>, kind: FaultKind) -> Reply {
     match kind {
         FaultKind::Status { code, retry_after, body } => {
             let reply = match body {
                 _ if matches!(code, 204 | 304) => Reply { status: code, ..Reply::default() },
                 Some(body) if body.starts_with(['{', '[']) => Reply::text(code, "application/json", &body),
                 Some(body) => Reply::text(code, "text/plain; charset=utf-8", &body),
-                None => failure(platform, code, "a fault of the sandbox"),
+                None => failure(api, code, "a fault of the sandbox"),
             };
             match retry_after {
                 Some(seconds) => reply.with_header("retry-after", seconds.to_string()),
@@ -294,7 +348,7 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> Resul
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
         Err(problem) if problem.is::<LengthLimitError>() => {
-            return Ok(response(failure(Platform::at(head.uri.path()), 413, "the body is larger than 32 MiB")));
+            return Ok(response(failure(Api::at(head.uri.path(), &shared.defined), 413, "the body is larger than 32 MiB")));
         }
         // The client went away in the middle of its request.
         Err(_) => return Err(HangUp),
@@ -347,7 +401,8 @@ mod tests {
 
     #[test]
     fn faults_that_process_nothing() {
-        let throttled = injected(Some(Platform::Koreai), FaultKind::Status { code: 429, retry_after: Some(2), body: None });
+        let throttled =
+            injected(Some(Api::Own(Platform::Koreai)), FaultKind::Status { code: 429, retry_after: Some(2), body: None });
         assert_eq!((throttled.status, throttled.headers[1].clone()), (429, ("retry-after", "2".to_owned())));
         assert_eq!(throttled.value()["errors"][0]["msg"], "a fault of the sandbox");
         let page = injected(None, FaultKind::Html(502));

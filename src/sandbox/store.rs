@@ -1,4 +1,4 @@
-//! The objects of the three APIs, in memory, with the lines that make them outlive the process.
+//! The objects of all APIs, in memory, with the lines that make them outlive the process.
 //!
 //! Every change becomes one JSON line, `{"platform", "n", "id", "object"}`, with `null` for an object that is gone; the
 //! state is the fold of all lines. Ten thousand creates therefore write ten thousand lines, not ten thousand files. This
@@ -56,18 +56,34 @@ impl Platform {
     }
 }
 
+/// One list of objects in the store: that of an API with a handler of its own, or one of [`Store::shelf`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shelf(usize);
+
+impl From<Platform> for Shelf {
+    fn from(platform: Platform) -> Self {
+        Self(platform as usize)
+    }
+}
+
+impl Shelf {
+    fn platform(self) -> Option<Platform> {
+        Platform::ALL.get(self.0).copied()
+    }
+}
+
 /// A text member of an object, or the empty text.
 pub(super) fn member<'o>(object: &'o Value, name: &str) -> &'o str {
     object.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The objects of one platform.
+/// The objects of one shelf.
 #[derive(Debug, Default)]
-struct Shelf {
+struct Contents {
     entries: BTreeMap<String, Entry>,
     /// Entries by number: the order of creation, which is the order of lists.
     order: BTreeMap<u64, String>,
-    /// Ids by natural key. More than one only if somebody edited the store to be so.
+    /// Ids by natural key, where the platform is known. More than one only if somebody edited the store to be so.
     names: BTreeMap<String, Vec<String>>,
     /// The highest number ever given out. It survives deletes, so that no id is used twice.
     last: u64,
@@ -79,19 +95,21 @@ struct Entry {
     object: Value,
 }
 
-impl Shelf {
-    fn insert(&mut self, platform: Platform, number: u64, id: &str, object: Value) {
+impl Contents {
+    fn insert(&mut self, platform: Option<Platform>, number: u64, id: &str, object: Value) {
         self.remove(platform, id);
         self.last = self.last.max(number);
         self.order.insert(number, id.to_owned());
-        self.names.entry(platform.natural_key(&object)).or_default().push(id.to_owned());
+        if let Some(platform) = platform {
+            self.names.entry(platform.natural_key(&object)).or_default().push(id.to_owned());
+        }
         self.entries.insert(id.to_owned(), Entry { number, object });
     }
 
-    fn remove(&mut self, platform: Platform, id: &str) -> Option<Entry> {
+    fn remove(&mut self, platform: Option<Platform>, id: &str) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
         self.order.remove(&entry.number);
-        let key = platform.natural_key(&entry.object);
+        let key = platform.map(|platform| platform.natural_key(&entry.object)).unwrap_or_default();
         if let Some(ids) = self.names.get_mut(&key) {
             ids.retain(|known| known != id);
             if ids.is_empty() {
@@ -103,9 +121,10 @@ impl Shelf {
 }
 
 /// All objects of all platforms.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
-    shelves: [Shelf; 3],
+    /// Each with its name. Those of [`Platform::ALL`] come first.
+    shelves: Vec<(String, Contents)>,
     /// Lines that are not in the file yet; `None` if there is no file.
     journal: Option<String>,
 }
@@ -118,11 +137,41 @@ pub(super) struct Loaded {
     pub(super) stale: bool,
 }
 
+impl Default for Store {
+    fn default() -> Self {
+        let named = |platform: Platform| (platform.as_str().to_owned(), Contents::default());
+        Self { shelves: Platform::ALL.map(named).into(), journal: None }
+    }
+}
+
 impl Store {
     /// An empty store without a file.
     #[must_use]
     pub fn in_memory() -> Self {
         Self::default()
+    }
+
+    /// The shelf of that name, which is made if there is none: `litellm /credentials` for the objects that the API
+    /// `litellm`, served from its definition, lists there.
+    pub fn shelf(&mut self, name: &str) -> Shelf {
+        self.known_shelf(name).unwrap_or_else(|| {
+            self.shelves.push((name.to_owned(), Contents::default()));
+            Shelf(self.shelves.len() - 1)
+        })
+    }
+
+    /// The shelf of that name, if there is one.
+    pub(super) fn known_shelf(&self, name: &str) -> Option<Shelf> {
+        self.shelves.iter().position(|(known, _)| known == name).map(Shelf)
+    }
+
+    fn contents(&self, shelf: Shelf) -> &Contents {
+        &self.shelves[shelf.0].1
+    }
+
+    fn line(&self, shelf: Shelf, number: u64, id: &str, object: &Value) -> String {
+        let name = Value::from(self.shelves[shelf.0].0.as_str());
+        format!("{{\"platform\":{name},\"n\":{number},\"id\":{},\"object\":{object}}}\n", Value::from(id))
     }
 
     /// Folds the lines of a file. A last line without its end was cut by a crash and is left out; any other line that
@@ -139,17 +188,22 @@ impl Store {
 
     fn fold(&mut self, line: &str) -> Result<(), String> {
         let mut value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let platform = Platform::named(member(&value, "platform")).ok_or("unknown platform")?;
+        // An API that is served from its definition has a list in the name of its shelf.
+        let name = member(&value, "platform");
+        if Platform::named(name).is_none() && !name.contains(" /") {
+            return Err("unknown platform".to_owned());
+        }
+        let shelf = self.shelf(&name.to_owned());
         let number = value.get("n").and_then(Value::as_u64).ok_or("`n` is missing")?;
         let id = value.get("id").and_then(Value::as_str).ok_or("`id` is missing")?.to_owned();
-        let shelf = &mut self.shelves[platform as usize];
+        let (platform, contents) = (shelf.platform(), &mut self.shelves[shelf.0].1);
         match value.get_mut("object").map(Value::take) {
             None => return Err("`object` is missing".to_owned()),
             Some(Value::Null) => {
-                shelf.remove(platform, &id);
-                shelf.last = shelf.last.max(number);
+                contents.remove(platform, &id);
+                contents.last = contents.last.max(number);
             }
-            Some(object) => shelf.insert(platform, number, &id, object),
+            Some(object) => contents.insert(platform, number, &id, object),
         }
         Ok(())
     }
@@ -157,16 +211,15 @@ impl Store {
     /// The shortest lines that give this store again.
     pub(super) fn compact(&self) -> String {
         let mut lines = String::new();
-        for platform in Platform::ALL {
-            let shelf = &self.shelves[platform as usize];
-            for (number, id) in &shelf.order {
-                if let Some(entry) = shelf.entries.get(id) {
-                    lines.push_str(&line(platform, *number, id, &entry.object));
+        for (n, (_, contents)) in self.shelves.iter().enumerate() {
+            for (number, id) in &contents.order {
+                if let Some(entry) = contents.entries.get(id) {
+                    lines.push_str(&self.line(Shelf(n), *number, id, &entry.object));
                 }
             }
-            let youngest = shelf.order.keys().next_back().copied().unwrap_or_default();
-            if shelf.last > youngest {
-                lines.push_str(&line(platform, shelf.last, "", &Value::Null));
+            let youngest = contents.order.keys().next_back().copied().unwrap_or_default();
+            if contents.last > youngest {
+                lines.push_str(&self.line(Shelf(n), contents.last, "", &Value::Null));
             }
         }
         lines
@@ -184,87 +237,93 @@ impl Store {
         }
     }
 
-    /// How many objects a platform has.
+    /// How many objects a shelf has.
     #[must_use]
-    pub fn count(&self, platform: Platform) -> usize {
-        self.shelves[platform as usize].entries.len()
+    pub fn count(&self, shelf: impl Into<Shelf>) -> usize {
+        self.contents(shelf.into()).entries.len()
     }
 
     /// The object with that id.
     #[must_use]
-    pub fn get(&self, platform: Platform, id: &str) -> Option<&Value> {
-        self.shelves[platform as usize].entries.get(id).map(|entry| &entry.object)
+    pub fn get(&self, shelf: impl Into<Shelf>, id: &str) -> Option<&Value> {
+        self.contents(shelf.into()).entries.get(id).map(|entry| &entry.object)
     }
 
     /// The id of the (first) object with that natural key, as [`Platform::natural_key`] spells it.
     #[must_use]
     pub fn find(&self, platform: Platform, natural_key: &str) -> Option<&str> {
-        self.shelves[platform as usize].names.get(natural_key)?.first().map(String::as_str)
+        self.contents(platform.into()).names.get(natural_key)?.first().map(String::as_str)
     }
 
     /// All objects with their ids, oldest first.
-    pub fn list(&self, platform: Platform) -> impl Iterator<Item = (&str, &Value)> {
-        let shelf = &self.shelves[platform as usize];
-        shelf.order.values().filter_map(move |id| shelf.entries.get(id).map(|entry| (id.as_str(), &entry.object)))
+    pub fn list(&self, shelf: impl Into<Shelf>) -> impl Iterator<Item = (&str, &Value)> {
+        let contents = self.contents(shelf.into());
+        contents.order.values().filter_map(move |id| contents.entries.get(id).map(|entry| (id.as_str(), &entry.object)))
     }
 
     /// The number that the next new object gets. Ids are derived from it.
     #[must_use]
-    pub fn next_number(&self, platform: Platform) -> u64 {
-        self.shelves[platform as usize].last + 1
+    pub fn next_number(&self, shelf: impl Into<Shelf>) -> u64 {
+        self.contents(shelf.into()).last + 1
     }
 
     /// Stores an object, new or changed, as it is: no rule of any vendor is applied.
-    pub fn put(&mut self, platform: Platform, id: &str, object: Value) {
-        let next = self.next_number(platform);
-        let shelf = &mut self.shelves[platform as usize];
-        let number = shelf.entries.get(id).map_or(next, |entry| entry.number);
-        if let Some(journal) = &mut self.journal {
-            journal.push_str(&line(platform, number, id, &object));
+    pub fn put(&mut self, shelf: impl Into<Shelf>, id: &str, object: Value) {
+        let shelf = shelf.into();
+        let next = self.next_number(shelf);
+        let number = self.contents(shelf).entries.get(id).map_or(next, |entry| entry.number);
+        if self.journal.is_some() {
+            let line = self.line(shelf, number, id, &object);
+            self.journal.get_or_insert_default().push_str(&line);
         }
-        shelf.insert(platform, number, id, object);
+        self.shelves[shelf.0].1.insert(shelf.platform(), number, id, object);
     }
 
     /// Changes an object in place; false if there is none with that id. No rule of any vendor is applied, and no
     /// stamp moves: see [`Store::touch`].
-    pub fn update(&mut self, platform: Platform, id: &str, edit: impl FnOnce(&mut Value)) -> bool {
-        let Some(mut object) = self.get(platform, id).cloned() else { return false };
+    pub fn update(&mut self, shelf: impl Into<Shelf>, id: &str, edit: impl FnOnce(&mut Value)) -> bool {
+        let shelf = shelf.into();
+        let Some(mut object) = self.get(shelf, id).cloned() else { return false };
         edit(&mut object);
-        self.put(platform, id, object);
+        self.put(shelf, id, object);
         true
     }
 
     /// Moves an object's modification stamp by the least that the API can show, as an edit by somebody else would.
     /// False if there is no such object. A Flashback object has no stamp to move.
-    pub fn touch(&mut self, platform: Platform, id: &str) -> bool {
-        let (name, step) = match platform {
-            Platform::Koreai => ("modifiedOn", 1),
-            Platform::Gateway => ("updatedAt", 1000),
-            Platform::Flashback => return self.get(platform, id).is_some(),
+    pub fn touch(&mut self, shelf: impl Into<Shelf>, id: &str) -> bool {
+        let shelf = shelf.into();
+        let (name, step) = match shelf.platform() {
+            Some(Platform::Koreai) => ("modifiedOn", 1),
+            Some(Platform::Gateway) => ("updatedAt", 1000),
+            Some(Platform::Flashback) => return self.get(shelf, id).is_some(),
+            // Where everything is served from a definition, so is the stamp: a number here.
+            None => {
+                return self
+                    .update(shelf, id, |object| object["stamp"] = (object["stamp"].as_u64().unwrap_or_default() + 1).into());
+            }
         };
-        self.update(platform, id, |object| {
+        self.update(shelf, id, |object| {
             let moved = later(member(object, name), member(object, name), step);
             object[name] = Value::String(moved);
         })
     }
 
     /// Removes an object and gives it back.
-    pub fn remove(&mut self, platform: Platform, id: &str) -> Option<Value> {
-        let entry = self.shelves[platform as usize].remove(platform, id)?;
-        if let Some(journal) = &mut self.journal {
-            journal.push_str(&line(platform, entry.number, id, &Value::Null));
+    pub fn remove(&mut self, shelf: impl Into<Shelf>, id: &str) -> Option<Value> {
+        let shelf = shelf.into();
+        let entry = self.shelves[shelf.0].1.remove(shelf.platform(), id)?;
+        if self.journal.is_some() {
+            let line = self.line(shelf, entry.number, id, &Value::Null);
+            self.journal.get_or_insert_default().push_str(&line);
         }
         Some(entry.object)
     }
 }
 
-fn line(platform: Platform, number: u64, id: &str, object: &Value) -> String {
-    format!("{{\"platform\":\"{}\",\"n\":{number},\"id\":{},\"object\":{object}}}\n", platform.as_str(), Value::from(id))
-}
-
 /// An id in the shape of a UUID, the same for the same number in every sandbox.
-pub(super) fn uuid_shaped(platform: Platform, number: u64) -> String {
-    let digits = hex(format!("{}/{number}", platform.as_str()).as_bytes(), 32);
+pub(super) fn uuid_shaped(shelf: &str, number: u64) -> String {
+    let digits = hex(format!("{shelf}/{number}").as_bytes(), 32);
     format!("{}-{}-4{}-8{}-{}", &digits[..8], &digits[8..12], &digits[13..16], &digits[17..20], &digits[20..])
 }
 
@@ -351,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_another_api_has_a_shelf_of_its_own() {
+        let mut store = journaled();
+        let shelf = store.shelf("mine /things");
+        store.put(shelf, "a", json!({"stamp": 1}));
+        assert!(store.touch(shelf, "a") && store.count(Platform::Koreai) == 0);
+        let mut loaded = Store::load(store.unsaved()).unwrap().store;
+        let shelf = loaded.shelf("mine /things");
+        assert_eq!(loaded.get(shelf, "a"), Some(&json!({"stamp": 2})));
+        assert_eq!((loaded.next_number(shelf), loaded.compact()), (2, store.compact()));
+    }
+
+    #[test]
     fn a_file_is_stale_when_most_of_its_lines_are_history_or_its_end_is_torn() {
         let mut store = journaled();
         for _ in 0..3 {
@@ -367,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_line_that_makes_no_sense_is_named() {
-        let good = line(Platform::Koreai, 1, "a", &named("one"));
+        let good = Store::in_memory().line(Platform::Koreai.into(), 1, "a", &named("one"));
         for (bad, why) in [
             ("{}", "unknown platform"),
             (r#"{"platform":"koreai","id":"a","object":{}}"#, "`n` is missing"),
@@ -398,11 +469,11 @@ mod tests {
 
     #[test]
     fn ids_have_the_shape_of_a_uuid_and_repeat_in_every_sandbox() {
-        let id = uuid_shaped(Platform::Koreai, 1);
+        let id = uuid_shaped("koreai", 1);
         let lengths: Vec<usize> = id.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
-        assert_eq!(id, uuid_shaped(Platform::Koreai, 1));
-        assert_ne!(id, uuid_shaped(Platform::Koreai, 2));
-        assert_ne!(id, uuid_shaped(Platform::Flashback, 1));
+        assert_eq!(id, uuid_shaped("koreai", 1));
+        assert_ne!(id, uuid_shaped("koreai", 2));
+        assert_ne!(id, uuid_shaped("flashback", 1));
     }
 }

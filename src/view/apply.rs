@@ -47,8 +47,14 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Listing { target } => format!("{}: reading the list", clean(target)),
         Event::Reading { target, count: n } => format!("{}: reading {}", clean(target), count(*n, "connection")),
         // What follows says enough.
-        Event::Refreshed => return None,
+        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Refused => return None,
         Event::EnvFile { file, variables } => format!("read {} from {}", count(*variables, "variable"), clean(file)),
+        Event::Sent { target, request, status, elapsed, id } => {
+            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let id = id.as_deref().map(|id| format!(" (request {})", clean(id))).unwrap_or_default();
+            let ms = elapsed.as_millis();
+            style.paint(ink::DIM, &format!("{}: {} {status} in {ms}ms{id}", clean(target), clean(request)))
+        }
         Event::Retry { target, request, why, wait, asked, attempt, of } => {
             let asked = if *asked { " (Retry-After)" } else { "" };
             let (why, request, wait) = (clean(why), clean(request), pause(*wait));
@@ -75,7 +81,8 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Stopping { in_flight: 0 } => style.paint(ink::UPDATE, "stopping: no new operations"),
         Event::Stopping { in_flight } => {
             let text = format!("stopping: no new operations; waiting for {in_flight} in flight (Ctrl-C again to abandon them)");
-            style.paint(ink::UPDATE, &text)
+            let room = if style.tty { style.prose() } else { usize::MAX };
+            wrap(&text, room).iter().map(|line| style.paint(ink::UPDATE, line)).collect::<Vec<_>>().join("\n")
         }
     })
 }
@@ -163,8 +170,9 @@ pub fn summary(command: &str, outcome: &Outcome, plan: &Plan, state: &str, style
         lines.extend(warnings(outcome, style));
         if is_saved {
             let next = if outcome.signal.is_some() { "Run" } else { "Remove the cause and run" };
-            lines.push(format!("What was done is in the state ({state}). {next} `patchbay {command}` again:"));
-            lines.push("it does only what is left.".to_owned());
+            let text =
+                format!("What was done is in the state ({state}). {next} `patchbay {command}` again: it does only what is left.");
+            lines.extend(wrap(&text, style.prose()));
         }
     }
     let summary = plan.summary();
@@ -220,7 +228,10 @@ fn endings(outcome: &Outcome, style: &Style) -> Vec<String> {
         if more > 0 {
             done.push(format!("and {more} more"));
         }
-        lines.push(lead(Glyph::Done, "done", ink::CREATE, style).put(ink::PLAIN, &done.join(", ")).end());
+        let room = if style.tty { style.prose().saturating_sub(14) } else { usize::MAX };
+        let mut named = wrap(&done.join(", "), room).into_iter();
+        lines.push(lead(Glyph::Done, "done", ink::CREATE, style).put(ink::PLAIN, &named.next().unwrap_or_default()).end());
+        lines.extend(named.map(|line| Line::new(style, 14).put(ink::PLAIN, &line).end()));
     }
     lines.extend(table(Glyph::Blocked, "failed", ink::REMOVE, &failed, style));
     lines.extend(table(Glyph::Unknown, "unknown", ink::UPDATE, &unknown, style));
@@ -247,7 +258,7 @@ fn table(glyph: Glyph, word: &str, ink: anstyle::Style, rows: &[(&Address, Strin
     let mut lines = Vec::new();
     for (address, text, below) in shown {
         let line = lead(glyph, word, ink, style).put(ink::PLAIN, &address.to_string());
-        lines.push(line.until(column).put(ink::PLAIN, text).end());
+        lines.push(line.until(column.saturating_sub(3)).also_below(ink::PLAIN, text, 14).end());
         lines.extend(below.iter().map(|line| Line::new(style, 14).put(ink::DIM, line).end()));
     }
     if rows.len() > shown.len() {
@@ -316,6 +327,26 @@ mod tests {
             (Event::EnvFile { file: ".env".into(), variables: 3 }, "read 3 variables from .env"),
             (retry(true), "kore-prod: 429 from PATCH /connections/cn-77; waiting 1s (Retry-After), attempt 2 of 4"),
             (retry(false), "kore-prod: 429 from PATCH /connections/cn-77; waiting 1s, attempt 2 of 4"),
+            (
+                Event::Sent {
+                    target: "kore".into(),
+                    request: "GET /connections?limit=100".into(),
+                    status: Some(200),
+                    elapsed: Duration::from_micros(12_400),
+                    id: Some("r-1".into()),
+                },
+                "kore: GET /connections?limit=100 200 in 12ms (request r-1)",
+            ),
+            (
+                Event::Sent {
+                    target: "kore".into(),
+                    request: "POST /connections".into(),
+                    status: None,
+                    elapsed: Duration::from_secs(30),
+                    id: None,
+                },
+                "kore: POST /connections no answer in 30000ms",
+            ),
             (started(Action::Create, &[]), "kore-prod/a: creating"),
             (started(Action::Rotate, &["fields.API_KEY"]), "kore-prod/a: rotating fields.API_KEY"),
             (ended(Action::Create, done(Some("cn-5\u{1b}"))), "kore-prod/a: created in 0.4s (id cn-5\u{fffd})"),
@@ -399,8 +430,8 @@ Apply is incomplete: 2 of 5 operations done.   9 requests, 3.4s
               looked for a connection named \"Anthropic Claude\": found none
               help: `patchbay plan` looks again before it creates anything
   · skipped   gateway/b   it depends on kore-prod/groq
-What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again:
-it does only what is left.
+What was done is in the state (patchbay.state). Remove the cause and run `patchbay apply` again: it
+does only what is left.
 "
         );
     }

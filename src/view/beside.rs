@@ -7,7 +7,7 @@ use super::json;
 use super::pages::Pages;
 use super::plan::words;
 use super::style::{Glyph, Style, ink};
-use super::text::{Line, SECRET, clean, fit, one_line, shown, width};
+use super::text::{Line, SECRET, clean, fit, one_line, shown, width, wrap};
 use crate::diagnostic::Diagnostic;
 use crate::plan::beside::{Beside, LiveSide, Recorded, Row};
 use crate::plan::model::{FieldChange, Side, Verdict};
@@ -48,7 +48,7 @@ pub fn render(beside: &Beside<'_>, sources: &Sources, style: &Style) -> String {
     lines.push(draw(titles, [ink::DIM; 4]).end());
     for (row, cells) in beside.rows.iter().zip(&rows) {
         let [path, declared, recorded, live, note] = cells;
-        let differs = !row.same && !matches!(row.live, Side::Unread | Side::Secret(_));
+        let differs = !row.same && !matches!(row.live, Side::Unread | Side::Hidden | Side::Secret(_));
         let ink = if differs { ink::DRIFT } else { ink::PLAIN };
         lines.push(draw([path, declared, recorded, live], [ink::PLAIN, ink::PLAIN, ink::DIM, ink]).end());
         if !note.is_empty() {
@@ -65,7 +65,13 @@ pub fn render(beside: &Beside<'_>, sources: &Sources, style: &Style) -> String {
 fn head(beside: &Beside<'_>, sources: &Sources, style: &Style) -> Vec<String> {
     let dot = format!(" {} ", style.glyph(Glyph::Dot));
     let first = Line::new(style, 0).put(ink::STRONG, &beside.address.to_string()).also(ink::DIM, &clean(&beside.kind));
-    let side = |name: &str, text: String| Line::new(style, 2).put(ink::DIM, name).until(13).put(ink::PLAIN, &text).end();
+    let side = |name: &str, text: String| {
+        let room = if style.tty { style.prose().saturating_sub(13) } else { usize::MAX };
+        let line = |(n, text): (usize, &String)| {
+            Line::new(style, 2).put(ink::DIM, if n == 0 { name } else { "" }).until(13).put(ink::PLAIN, text).end()
+        };
+        wrap(&text, room).iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    };
     let declared = match beside.source.and_then(|span| Pages::new(sources).file_line(span)) {
         Some(place) => place,
         None => "in no file".to_owned(),
@@ -84,7 +90,7 @@ fn head(beside: &Beside<'_>, sources: &Sources, style: &Style) -> Vec<String> {
             if let Some(stamp) = watermark {
                 let same = beside.record.and_then(|r| r.seen.as_ref()) == Some(stamp);
                 parts.push(if same {
-                    "not modified since our write".to_owned()
+                    "not modified since it was recorded".to_owned()
                 } else {
                     format!("modified at {}", clean(stamp))
                 });
@@ -127,6 +133,7 @@ fn side(side: &Side) -> String {
         Side::Secret(None) => SECRET.to_owned(),
         Side::Pending(what) => format!("(known after apply: {})", clean(what)),
         Side::Unread => "(not seen)".to_owned(),
+        Side::Hidden => "(not shown)".to_owned(),
     }
 }
 
@@ -192,7 +199,7 @@ struct Entry<'d> {
 #[must_use]
 pub fn document(beside: &Beside<'_>, diagnostics: &[Diagnostic], sources: &Sources) -> Json {
     let value = |side: &Side| match side {
-        Side::Absent | Side::Unread => None,
+        Side::Absent | Side::Unread | Side::Hidden => None,
         Side::Value(value) => Some(shown(value)),
         other => Some(Json::String(self::side(other))),
     };

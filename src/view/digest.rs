@@ -15,9 +15,9 @@ use super::test::{Outcome as TestOutcome, Report as TestReport};
 use super::text::{clean, count, counts};
 use super::{apply, drift, plan};
 use crate::config::desired::Connection;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, has_errors};
 use crate::engine::event::{Ending, Outcome};
-use crate::plan::model::{Action, Cause, Change, Plan};
+use crate::plan::model::{Action, Change, Plan};
 use crate::source::{FileId, Sources, Span};
 
 /// What a run has to say.
@@ -35,6 +35,8 @@ pub struct Digest {
     pub findings: Vec<Finding>,
     /// How many connections came out how, in a fixed order, zeros included.
     pub counts: Vec<(&'static str, usize)>,
+    /// Did the run end before there was anything to count?
+    pub is_failed: bool,
     /// What the state is called; empty where there is none.
     pub state: String,
     /// Requests sent.
@@ -70,6 +72,8 @@ pub struct Item {
     pub standing: Standing,
     /// Did others change something about it?
     pub has_drifted: bool,
+    /// How long its change took; zero where nothing was changed.
+    pub took: Duration,
     /// Where it is declared.
     pub spot: Option<Spot>,
 }
@@ -193,6 +197,7 @@ impl Digest {
             ("unchanged", summary.unchanged.saturating_sub(summary.unverifiable)),
         ];
         let has_errors = found.iter().any(|d| d.is_error() && !plan_knows(plan, d));
+        digest.is_failed = has_errors;
         digest.verdict = if has_errors {
             "no plan could be made".to_owned()
         } else {
@@ -216,6 +221,7 @@ impl Digest {
             ("unverifiable", summary.unverifiable),
             ("unchanged", summary.unchanged),
         ];
+        digest.is_failed = !drift.is_drift() && !drift.complete;
         digest.verdict = match some(&digest.counts[..2]) {
             Some(numbers) => numbers,
             None if drift.complete => "no drift".to_owned(),
@@ -243,7 +249,7 @@ impl Digest {
                     for (field, path) in fields.iter().zip(paths) {
                         let text = drift::difference(field, &plain());
                         item.detail.push(format!("! {path}  {text}"));
-                        let message = format!("{path}: {text}");
+                        let message = format!("{} {path}: {text}", checked.address);
                         digest.findings.push(finding(message, Some(path), field.span.or(checked.source), &mut pages));
                     }
                     item.standing = failed("drift", item.detail.iter().map(|line| &line[2..]).collect::<Vec<_>>().join("; "));
@@ -252,7 +258,8 @@ impl Digest {
                     (item.word, item.sign, item.gist) = ("missing", "-", "deleted outside patchbay".to_owned());
                     item.has_drifted = true;
                     item.standing = failed("missing", item.gist.clone());
-                    digest.findings.push(finding(item.gist.clone(), None, checked.source, &mut pages));
+                    let message = format!("{} is {}", checked.address, item.gist);
+                    digest.findings.push(finding(message, None, checked.source, &mut pages));
                 }
                 DriftFinding::NotCompared(why) => {
                     (item.word, item.sign, item.gist) = ("not-compared", "?", (*why).to_owned());
@@ -290,6 +297,7 @@ impl Digest {
                 Some(change) => Item::planned(change, &[], &mut pages),
                 None => Item::new(address, ""),
             };
+            item.took = outcome.took.get(address).copied().unwrap_or_default();
             match ending {
                 Ending::Done { warnings, .. } => {
                     done += 1;
@@ -300,13 +308,13 @@ impl Digest {
                 Ending::Failed(why) => {
                     failures += 1;
                     (item.word, item.sign, item.gist) = ("failed", "x", brief(why));
-                    item.standing = failed(&why.code.id(), clean(&why.summary));
+                    item.standing = failed(&why.code.id(), told(why));
                     all.push(why.clone());
                 }
                 Ending::Unknown(why) => {
                     unknown += 1;
                     (item.word, item.sign, item.gist) = ("unknown", "?", brief(why));
-                    item.standing = Standing::Broken { kind: why.code.id(), message: clean(&why.summary) };
+                    item.standing = Standing::Broken { kind: why.code.id(), message: told(why) };
                     all.push(why.clone());
                 }
                 Ending::Skipped(why) => {
@@ -359,7 +367,7 @@ impl Digest {
                         level: Level::Error,
                         code: "test".to_owned(),
                         title: format!("test {}", tested.address),
-                        message: format!("the API's own test failed: {}", item.gist),
+                        message: format!("the API's own test of {} failed: {}", tested.address, item.gist),
                         help: String::new(),
                         address: Some(tested.address.to_string()),
                         path: None,
@@ -377,7 +385,7 @@ impl Digest {
                 TestOutcome::Unknown(why) => {
                     unknown += 1;
                     (item.word, item.sign, item.gist) = ("unknown", "?", brief(why));
-                    item.standing = Standing::Broken { kind: why.code.id(), message: clean(&why.summary) };
+                    item.standing = Standing::Broken { kind: why.code.id(), message: told(why) };
                 }
             }
             digest.items.push(item);
@@ -399,6 +407,7 @@ impl Digest {
     ) -> Self {
         let mut pages = Pages::new(sources);
         let mut digest = Frame::default().digest(command, document);
+        digest.is_failed = has_errors(found);
         let found = &attributed(found, declared);
         digest.findings = findings(found, &mut pages);
         for connection in declared {
@@ -446,6 +455,7 @@ impl Item {
             detail: Vec::new(),
             standing: Standing::Fine,
             has_drifted: false,
+            took: Duration::ZERO,
             spot: None,
         }
     }
@@ -463,7 +473,7 @@ impl Item {
             Action::Orphan => "?",
             Action::Forget | Action::Unchanged => "=",
         };
-        item.has_drifted = change.fields.iter().any(|f| matches!(f.cause, Cause::Drift | Cause::Both));
+        item.has_drifted = change.has_drifted();
         item.spot = change.source.and_then(|span| spot(span, pages));
         item.gist = plan::gist(change, &plain());
         item.detail = plan::detail(change, &plain());
@@ -512,6 +522,12 @@ fn brief(diagnostic: &Diagnostic) -> String {
     format!("{} {}", diagnostic.code.id(), clean(&diagnostic.summary))
 }
 
+/// What happened, with what the API said about it.
+fn told(diagnostic: &Diagnostic) -> String {
+    let notes = diagnostic.notes.iter().map(|note| clean(note));
+    std::iter::once(clean(&diagnostic.summary)).chain(notes).collect::<Vec<_>>().join("; ")
+}
+
 /// `1 create, 2 update`; `None` if there is none of them.
 fn some(numbers: &[(&'static str, usize)]) -> Option<String> {
     let all: Vec<(usize, &str)> = numbers.iter().map(|(word, n)| (*n, *word)).collect();
@@ -527,8 +543,14 @@ fn findings(found: &[Diagnostic], pages: &mut Pages<'_>) -> Vec<Finding> {
 fn of_diagnostic(diagnostic: &Diagnostic, pages: &mut Pages<'_>) -> Finding {
     let first = diagnostic.labels.first();
     let mut message = clean(&diagnostic.summary);
-    if let Some(text) = first.map(|label| clean(&label.text)).filter(|text| !text.is_empty()) {
+    // A label that says `here` belongs to the drawing; a report has its own place for where.
+    let points = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "here");
+    if let Some(text) = first.map(|label| clean(&label.text)).filter(|text| !text.is_empty() && !points(text)) {
         message = format!("{message}: {text}");
+    }
+    // Lists of findings show no more than this.
+    if let Some(address) = diagnostic.address.as_ref().map(ToString::to_string).filter(|address| !message.contains(address)) {
+        message = format!("{address}: {message}");
     }
     for note in &diagnostic.notes {
         message = format!("{message}\n{}", clean(note));

@@ -196,13 +196,12 @@ pub fn verdict(drift: &Drift, head: &Head, style: &Style) -> String {
     lines.join("\n") + "\n"
 }
 
-/// `3 connections are as last applied; 2 cannot be verified; 1 was not compared.`
+/// `3 connections are as recorded; 2 cannot be verified; 1 was not compared.`
 fn nothing_found(summary: &DriftSummary) -> String {
     let verb = |n: usize, one: &str, many: &str| if n == 1 { one.to_owned() } else { many.to_owned() };
     let mut parts = Vec::new();
     if summary.unchanged > 0 {
-        parts
-            .push((count(summary.unchanged, "connection"), verb(summary.unchanged, "is as last applied", "are as last applied")));
+        parts.push((count(summary.unchanged, "connection"), verb(summary.unchanged, "is as recorded", "are as recorded")));
     }
     for (n, words) in [
         (summary.unverifiable, "cannot be verified".to_owned()),
@@ -220,16 +219,16 @@ fn nothing_found(summary: &DriftSummary) -> String {
     format!("{}.", parts.join("; "))
 }
 
-/// `patchbay drift   2 targets · 11 connections · last apply 2026-11-19 16:02 UTC · patchbay.state`
+/// `patchbay drift   2 targets · 11 connections · recorded 2026-11-19 16:02 UTC · patchbay.state`
 fn headline(drift: &Drift, head: &Head, style: &Style) -> Vec<String> {
     let dot = format!(" {} ", style.glyph(Glyph::Dot));
     let targets: BTreeSet<&str> = drift.connections.iter().map(|c| c.address.target()).collect();
     let mut about = vec![count(targets.len(), "target"), count(drift.connections.len(), "connection")];
-    about.extend(drift.last_apply.as_deref().map(|at| format!("last apply {}", moment(at))));
+    about.extend(drift.last_apply.as_deref().map(|at| format!("recorded {}", moment(at))));
     if !head.state.is_empty() {
         about.push(clean(&head.state));
     }
-    let first = Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also(ink::DIM, &about.join(dot.as_str()));
+    let first = Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also_below(ink::DIM, &about.join(dot.as_str()), 2);
     let mut lines = vec![first.end()];
     lines.extend(head.notes.iter().map(|note| style.paint(ink::DIM, &clean(note))));
     lines
@@ -319,7 +318,7 @@ fn in_words(side: &Side) -> Option<String> {
         Side::Value(value) => Some(one_line(value)),
         Side::Absent => Some("(absent)".to_owned()),
         Side::Secret(_) => Some("(secret)".to_owned()),
-        Side::Pending(_) | Side::Unread => None,
+        Side::Pending(_) | Side::Unread | Side::Hidden => None,
     }
 }
 
@@ -526,7 +525,7 @@ impl FieldEntry {
             Side::Value(value) => Some(shown(value)),
             Side::Absent => Some(Json::Null),
             Side::Secret(Some(fingerprint)) => Some(Json::String(format!("(secret {})", fingerprint.short()))),
-            Side::Secret(None) | Side::Pending(_) | Side::Unread => None,
+            Side::Secret(None) | Side::Pending(_) | Side::Unread | Side::Hidden => None,
         };
         Self {
             path: field.path.to_string(),
@@ -612,7 +611,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "patchbay drift   2 targets · 4 connections · last apply 2026-11-19 16:02 UTC · patchbay.state",
+                "patchbay drift   2 targets · 4 connections · recorded 2026-11-19 16:02 UTC · patchbay.state",
                 "  ~ kore-prod/groq-llama      llmFeatures.streaming   true → false",
                 "  ~ kore-prod/support-gpt4o   fields.API_KEY          (secret fp:c30e5d, live mask differs)",
                 "  - gateway/openai            gone (not found by its id)",

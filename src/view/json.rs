@@ -4,7 +4,7 @@
 //! major version. Internal types are never serialised: every document is built of types of its own, here and below.
 //!
 //! `action_reason` is a hint: `config_changed`, `drift`, `config_changed_and_drift`, `cause_unknown`, `secret_changed`,
-//! `secret_changed_outside`, `not_in_files`, `gone_from_api`, `cannot_update`, `unsupported_by_api`.
+//! `secret_changed_outside`, `deleted_outside`, `not_in_files`, `gone_from_api`, `cannot_update`, `unsupported_by_api`.
 
 mod change;
 mod problem;
@@ -19,7 +19,7 @@ use self::problem::Problem;
 use super::pages::Pages;
 use crate::diagnostic::{Diagnostic, has_errors};
 use crate::engine::event::{Ending, Outcome};
-use crate::plan::model::{Action, Cause, Change, Plan, Refresh, Summary};
+use crate::plan::model::{Action, Plan, Refresh, Summary};
 use crate::source::Sources;
 
 /// The version of all documents.
@@ -88,11 +88,10 @@ impl From<&Summary> for Counts {
 pub fn plan_document(plan: &Plan, diagnostics: &[Diagnostic], sources: &Sources, generated_at: &str) -> Json {
     let mut pages = Pages::new(sources);
     let platforms: BTreeMap<&str, &str> = plan.targets.iter().map(|t| (t.name.as_str(), t.platform.as_str())).collect();
-    let has_drifted = |change: &Change| change.fields.iter().any(|f| matches!(f.cause, Cause::Drift | Cause::Both));
     let listed = || plan.changes.iter().filter(|c| c.action != Action::Unchanged);
     let resource_changes = listed().map(|c| ResourceChange::planned(c, &platforms, &mut pages)).collect();
     let resource_drift =
-        listed().filter(|c| has_drifted(c)).map(|c| ResourceChange::drifted(c, &platforms, &mut pages)).collect();
+        listed().filter(|c| c.has_drifted()).map(|c| ResourceChange::drifted(c, &platforms, &mut pages)).collect();
     let document = PlanDocument {
         format_version: FORMAT_VERSION,
         patchbay_version: PATCHBAY_VERSION,

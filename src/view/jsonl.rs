@@ -139,6 +139,9 @@ fn of_problem(problem: &Json) -> Line {
 /// An event of the engine; `None` for what has no meaning to a program.
 #[must_use]
 pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
+    if matches!(event, Event::Sent { .. }) {
+        return None;
+    }
     let style = Style { unicode: false, ..Style::plain(100) };
     if matches!(event, Event::Refreshed) {
         return Some(Line::new("info", "the live state was read", "refresh_complete", Json::Null));
@@ -151,7 +154,7 @@ pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
         Event::Reading { target, count } => {
             Line::new("info", message, "refresh_progress", json!({ "hook": { "target": target, "count": count } }))
         }
-        Event::Refreshed | Event::EnvFile { .. } | Event::Stopping { .. } => Line::new("info", message, "log", Json::Null),
+        Event::EnvFile { .. } | Event::Stopping { .. } => Line::new("info", message, "log", Json::Null),
         Event::Retry { target, request, why, wait, attempt, of, asked } => {
             let hook = json!({
                 "target": target, "request": request, "why": why,
@@ -166,6 +169,8 @@ pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
             let hook = json!({ "resource": at(address), "action": action.word(), "elapsed_seconds": seconds(*elapsed) });
             Line::new("info", message, "apply_progress", json!({ "hook": hook }))
         }
+        // These have no line.
+        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Sent { .. } | Event::Refused => return None,
         Event::Ended { address, action, ending, elapsed } => ended(message, address, *action, ending, seconds(*elapsed), sources),
     })
 }

@@ -6,6 +6,7 @@
 //! | `apply` | the question, the events and the end of an apply, for people and logs |
 //! | `drift` | what others changed since the last apply |
 //! | `beside` | one connection in three columns |
+//! | `env` | the variables that the files read |
 //! | `explain` | the pages of the codes |
 //! | `doctor` | what is in place and what is not |
 //! | `rehearsal` | what a check of a platform definition showed |
@@ -30,6 +31,7 @@ pub mod diagnostic;
 pub mod digest;
 pub mod doctor;
 pub mod drift;
+pub mod env;
 pub mod explain;
 pub mod json;
 pub mod jsonl;

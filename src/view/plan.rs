@@ -48,6 +48,7 @@ pub(super) fn gist(change: &Change, style: &Style) -> String {
     };
     let written: Vec<String> = change.written().map(field).collect();
     let text = match change.action {
+        Action::Create if change.gone.is_some() => format!("{}, deleted outside", clean(&change.kind)),
         Action::Create => clean(&change.kind),
         Action::Adopt => change.id.as_deref().map(clean).unwrap_or_default(),
         Action::Move => change.moved_from.as_ref().map(|from| format!("from {from}")).unwrap_or_default(),
@@ -108,8 +109,9 @@ fn headline(plan: &Plan, head: &Head, style: &Style) -> Vec<String> {
     if !head.state.is_empty() {
         about.push(clean(&head.state));
     }
-    let mut lines =
-        vec![Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also(ink::DIM, &about.join(dot.as_str())).end()];
+    let mut lines = vec![
+        Line::new(style, 0).put(ink::STRONG, &clean(&head.command)).also_below(ink::DIM, &about.join(dot.as_str()), 2).end(),
+    ];
     lines.extend(head.notes.iter().map(|note| style.paint(ink::DIM, &clean(note))));
     lines
 }
@@ -117,12 +119,11 @@ fn headline(plan: &Plan, head: &Head, style: &Style) -> Vec<String> {
 /// The drifted fields in short; the changes below show them in full.
 fn changed_outside(listed: &[&Change], style: &Style) -> Option<Vec<String>> {
     let drifted = |field: &&FieldChange| matches!(field.cause, Cause::Drift | Cause::Both);
-    let of: Vec<(&Change, Vec<String>)> = listed
-        .iter()
-        .map(|change| (*change, change.fields.iter().filter(drifted).map(|f| clean(&f.path.to_string())).collect::<Vec<_>>()))
-        .filter(|(_, paths)| !paths.is_empty())
-        .collect();
-    let rows = of.iter().map(|(change, paths)| (*change, paths.join(", "))).collect::<Vec<_>>();
+    let what = |change: &Change| match change.gone {
+        Some(_) => "deleted".to_owned(),
+        None => change.fields.iter().filter(drifted).map(|f| clean(&f.path.to_string())).collect::<Vec<_>>().join(", "),
+    };
+    let rows: Vec<(&Change, String)> = listed.iter().filter(|c| c.has_drifted()).map(|c| (*c, what(c))).collect();
     named("changed outside patchbay:", &rows, rows.len(), style)
 }
 

@@ -42,19 +42,22 @@ impl Progress {
     }
 }
 
-/// The lines of the region, none wider than the terminal. `frame` counts drawings, for the spinner.
+/// The lines of the region, none wider than the terminal, and fewer than its `rows`: what has scrolled away cannot be
+/// drawn over. `frame` counts drawings, for the spinner.
 #[must_use]
-pub fn region(progress: &Progress, frame: usize, style: &Style) -> Vec<String> {
+pub fn region(progress: &Progress, frame: usize, rows: usize, style: &Style) -> Vec<String> {
     let spinner = if style.unicode { ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇"] } else { ["|", "/", "-", "\\", "|", "/"] };
     let spinner = spinner[frame % spinner.len()];
     let mut all = Vec::new();
-    for (address, action, elapsed) in progress.running.iter().take(SHOWN) {
+    // One line for the bar, one for those that are not shown, one for the cursor.
+    let shown = SHOWN.min(rows.saturating_sub(3));
+    for (address, action, elapsed) in progress.running.iter().take(shown) {
         let line = head(spinner, apply::doing_word(*action), ink::UPDATE, style);
         let line = line.put(ink::PLAIN, &address.to_string()).until(14 + progress.column);
         all.push(cut(line.also(ink::DIM, &duration(*elapsed)), style));
     }
-    let more = progress.running.len().saturating_sub(SHOWN);
-    if more > 0 {
+    let more = progress.running.len().saturating_sub(shown);
+    if more > 0 && rows > 2 {
         all.push(cut(Line::new(style, 4).put(ink::DIM, &format!("and {more} more")), style));
     }
     let done = (progress.ended * BAR).checked_div(progress.total).unwrap_or(0).min(BAR);
@@ -92,12 +95,12 @@ pub fn finished(event: &Event, column: usize, style: &Style) -> Option<String> {
     let line = head(style.glyph(glyph), word, ink, style);
     let line = line.put(ink::PLAIN, &address.to_string()).until(14 + column);
     let took = if matches!(ending, Ending::Skipped(_)) { String::new() } else { duration(*elapsed) };
-    let mut text = line.also(ink::DIM, &took).also(ink::PLAIN, &more).end();
+    let mut text = line.also(ink::DIM, &took).also_below(ink::PLAIN, &more, 14).end();
     if let Ending::Done { warnings, .. } = ending {
         for warning in warnings {
             let line = head(style.glyph(Glyph::Warning), "warning", ink::UPDATE, style);
             text.push('\n');
-            text.push_str(&line.put(ink::PLAIN, &address.to_string()).also(ink::PLAIN, &apply::brief(warning)).end());
+            text.push_str(&line.put(ink::PLAIN, &address.to_string()).also_below(ink::PLAIN, &apply::brief(warning), 14).end());
         }
     }
     Some(text)
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn what_runs_is_listed_above_the_bar() {
         assert_eq!(
-            region(&progress(), 2, &Style::plain(80)),
+            region(&progress(), 2, 24, &Style::plain(80)),
             [
                 "  ⠸ updating  kore-prod/groq-llama     2.1s",
                 "  ⠸ rotating  gateway/openai           0.1s",
@@ -155,7 +158,7 @@ mod tests {
         );
         let ascii = Style { unicode: false, ..Style::plain(60) };
         let stopping = Progress { stopping: true, running: Vec::new(), ended: 3, ..progress() };
-        assert_eq!(region(&stopping, 0, &ascii), ["  #################### 3/3   0 running   2.6s"]);
+        assert_eq!(region(&stopping, 0, 24, &ascii), ["  #################### 3/3   0 running   2.6s"]);
     }
 
     #[test]
@@ -165,8 +168,10 @@ mod tests {
         let progress = Progress { total: 30, running, ..Progress::default() };
         for color in [false, true] {
             let style = Style { color, tty: true, ..Style::plain(60) };
-            let lines = region(&progress, 0, &style);
-            assert_eq!(lines.len(), SHOWN + 2);
+            for (rows, lines) in [(24, SHOWN + 2), (11, SHOWN + 2), (10, 9), (4, 3), (3, 2), (2, 1), (1, 1)] {
+                assert_eq!(region(&progress, 0, rows, &style).len(), lines, "{rows} rows");
+            }
+            let lines = region(&progress, 0, 24, &style);
             for line in &lines {
                 let mut bare = String::new();
                 let mut escape = false;

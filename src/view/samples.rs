@@ -68,6 +68,7 @@ pub(super) fn change(at: &str, action: Action) -> Change {
         kind: "openai".to_owned(),
         name: "A Name".to_owned(),
         id: None,
+        gone: None,
         action,
         adopts: false,
         moved_from: None,

@@ -113,7 +113,7 @@ pub fn render(report: &Report, style: &Style) -> String {
         };
         let line = Line::new(style, 2).put(ink, &format!("{} {word}", style.glyph(glyph))).until(15);
         let line = line.put(ink::STRONG, &tested.address.to_string()).until(15 + addresses);
-        lines.push(line.put(ink::DIM, &format!("  {took:>5}")).put(ink::PLAIN, "  ").put(ink::PLAIN, &text).end());
+        lines.push(line.put(ink::DIM, &format!("  {took:>5}")).also_below(ink::PLAIN, &text, 15).end());
     }
     for (target, proves) in trust {
         let note = match proves {

@@ -12,6 +12,8 @@ use crate::value::Value;
 pub(super) const SECRET: &str = "(secret)";
 /// What stands for a value that is not known yet.
 pub(super) const PENDING: &str = "(known after apply)";
+/// What stands in place of a live value that was read and may hold secrets.
+pub(super) const HIDDEN: &str = "(not shown: it holds secrets)";
 
 /// Could this character drive a terminal or turn a line around?
 pub(super) fn is_unsafe(c: char) -> bool {
@@ -246,6 +248,22 @@ impl<'s> Line<'s> {
         line.text.push_str(&line.style.link(url, &painted));
         line.width += width(text);
         line
+    }
+
+    /// Adds a text after three spaces. On a terminal where it does not fit, it has lines of its own below, so far indented:
+    /// a terminal would break it anywhere.
+    pub(super) fn also_below(self, ink: anstyle::Style, text: &str, indent: usize) -> Self {
+        let room = self.style.prose();
+        if !self.style.tty || self.width + 3 + width(text) <= room {
+            return self.also(ink, text);
+        }
+        let style = self.style;
+        let begin = Self { text: format!("{}\n", self.text.trim_end()), width: 0, ..self };
+        let lines = wrap(text, room.saturating_sub(indent));
+        lines.iter().enumerate().fold(begin, |line, (n, text)| {
+            let line = if n == 0 { line } else { Self { text: format!("{}\n", line.text), width: 0, style } };
+            line.until(indent).put(ink, text)
+        })
     }
 
     /// How wide it is by now.

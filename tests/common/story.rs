@@ -123,8 +123,8 @@ pub fn fixed(text: &str, server: &Server) -> String {
             let end = start + line[start..].find(')').unwrap();
             line.replace_range(start..end, "2026-11-21T20:41:07Z");
         }
-        if let Some(at) = line.find("last apply ") {
-            let start = at + "last apply ".len();
+        if let Some(at) = line.find("recorded 20") {
+            let start = at + "recorded ".len();
             line.replace_range(start..start + "2026-11-19 16:02 UTC".len(), "2026-11-19 16:02 UTC");
         }
         // `9 requests, 0.0s`, `in 0.0s`

@@ -1,9 +1,8 @@
 //! Flashback's configurations, with errors by status and with errors under 200.
 
-use patchbay::sandbox::Platform;
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Line, Profile, Rotation, Shows, Theirs, blocked, changed, line, nothing, update};
+use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update};
 
 const DOUBTS: &[&str] = &["key no-evidence", "secret no-evidence"];
 
@@ -13,7 +12,7 @@ fn put(body: Value) -> Vec<Line> {
 
 pub(crate) fn llm(quirks: &'static str) -> Profile {
     Profile {
-        platform: Platform::Flashback,
+        platform: "flashback",
         kind: "llm",
         quirks,
         spec: r"      name: under-test
@@ -106,8 +105,12 @@ pub(crate) fn llm(quirks: &'static str) -> Profile {
             },
         ],
         doubts: DOUBTS,
+        doubts_when_new: DOUBTS,
+        never_shown: &[],
         twin: Some(("/id", "twin")),
-        can_delete: true,
+        delete: Some(line("DELETE /ai/llm/{id}", Value::Null)),
         gone_is_a_failure: quirks == "flashback_errors=ok",
+        served: Served::Own,
+        strikes: Strikes::All,
     }
 }

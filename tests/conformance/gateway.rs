@@ -1,9 +1,8 @@
 //! The gateway's providers, on the server that was seen and on the documented one.
 
-use patchbay::sandbox::Platform;
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Line, Profile, Rotation, Shows, Theirs, blocked, changed, line, nothing, update};
+use crate::profile::{Drift, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update};
 
 const FIRST: &str = "first-secret-000000";
 const SECOND: &str = "second-secret-00000";
@@ -26,7 +25,7 @@ fn provider(quirks: &'static str, has_put: bool, twin: Option<(&'static str, &'s
     let stored = if has_put { "house" } else { "House" };
     let (eu, us) = ("https://eu.house.example/v1", "https://us.house.example/v1");
     Profile {
-        platform: Platform::Gateway,
+        platform: "gateway",
         kind: "provider",
         quirks,
         spec: r"      name: House
@@ -75,9 +74,13 @@ fn provider(quirks: &'static str, has_put: bool, twin: Option<(&'static str, &'s
             },
         ],
         doubts: &[],
+        doubts_when_new: &[],
+        never_shown: &[],
         twin,
-        can_delete: true,
+        delete: Some(line("DELETE /api/providers/{id}", Value::Null)),
         gone_is_a_failure: false,
+        served: Served::Own,
+        strikes: Strikes::All,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The six kinds of Kore.ai connections.
 
-use patchbay::sandbox::Platform;
 use serde_json::{Value, json};
 
-use crate::profile::{Drift, Edit, Line, Profile, Rotation, Shows, Theirs, blocked, changed, line, nothing, update, with};
+use crate::profile::{
+    Drift, Edit, Line, Profile, Rotation, Served, Shows, Strikes, Theirs, blocked, changed, line, nothing, update, with,
+};
 
 const FIRST: &str = "first-secret-000000";
 const SECOND: &str = "second-secret-00000";
@@ -14,7 +15,7 @@ const ALIKE: &str = "alike-secret-000000";
 
 fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
     Profile {
-        platform: Platform::Koreai,
+        platform: "koreai",
         kind,
         quirks: "",
         spec,
@@ -24,9 +25,13 @@ fn profile(kind: &'static str, spec: &'static str, created: &Value) -> Profile {
         secrets: Vec::new(),
         drifts: Vec::new(),
         doubts: &[],
+        doubts_when_new: &[],
+        never_shown: &[],
         twin: Some(("/connectionId", "cn-twin")),
-        can_delete: false,
+        delete: None,
         gone_is_a_failure: false,
+        served: Served::Own,
+        strikes: Strikes::All,
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use patchbay::sandbox::{Platform, StoredSecret};
+use patchbay::platform::fake::Fake;
+use patchbay::sandbox::{Options, Platform, Shelf, Store, StoredSecret};
 use serde_json::{Value, json};
+
+use crate::common::Server;
 
 /// A request, `METHOD path` with `{id}` for the id of the object, and its body with `(secret)` for each secret.
 pub(crate) type Line = (String, Value);
@@ -11,7 +14,7 @@ pub(crate) type Line = (String, Value);
 /// One kind on one server.
 pub(crate) struct Profile {
     /// The API.
-    pub(crate) platform: Platform,
+    pub(crate) platform: &'static str,
     /// The kind.
     pub(crate) kind: &'static str,
     /// How the server behaves, as in `gateway=documented`.
@@ -30,13 +33,51 @@ pub(crate) struct Profile {
     pub(crate) drifts: Vec<Drift>,
     /// What of the object nobody can ever verify, `path why`.
     pub(crate) doubts: &'static [&'static str],
+    /// The same where nobody changed the object since it was made: some servers give it no stamp until then.
+    pub(crate) doubts_when_new: &'static [&'static str],
+    /// What is no secret and never shows, so that nobody can ever tell again once others were at the object.
+    pub(crate) never_shown: &'static [&'static str],
     /// What makes a copy of the object another one with the same natural key: the place of the id, and an id. `None`
     /// where one name is one object.
     pub(crate) twin: Option<(&'static str, &'static str)>,
-    /// Does the API delete?
-    pub(crate) can_delete: bool,
+    /// The request that deletes it, if the API has one.
+    pub(crate) delete: Option<Line>,
     /// Is the delete of an object that is gone a failure like any other, and not a 404?
     pub(crate) gone_is_a_failure: bool,
+    /// What answers.
+    pub(crate) served: Served,
+    /// By what its writes are struck.
+    pub(crate) strikes: Strikes,
+}
+
+/// By what the writes of a profile are struck. One profile is enough where kinds share their requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strikes {
+    /// Each fault.
+    All,
+    /// A refusal, and the loss of an answer.
+    Few,
+    /// None.
+    None,
+}
+
+/// What answers the requests of a profile.
+pub(crate) enum Served {
+    /// A handler of the sandbox's own.
+    Own,
+    /// An API that is made from its definition.
+    Defined {
+        /// The API.
+        fake: Fake,
+        /// The list that has the object.
+        list: &'static str,
+        /// What stands in the target's table for authentication, and after the table.
+        settings: String,
+        /// What is declared besides, and applied before the story begins.
+        beside: String,
+        /// A file with the definition, if it is not built in.
+        definition: Option<String>,
+    },
 }
 
 /// One change of the files.
@@ -51,6 +92,8 @@ pub(crate) struct Edit {
     pub(crate) to: &'static str,
     /// What comes of it.
     pub(crate) does: Does,
+    /// What the server's object has then, by JSON pointers.
+    pub(crate) leaves: Vec<(String, Value)>,
 }
 
 /// What comes of an edit.
@@ -103,6 +146,8 @@ pub(crate) enum Theirs {
     Item(Value),
     /// Another secret.
     Secret(&'static str),
+    /// Another secret, and what a read shows of it.
+    Masked(&'static str, String),
 }
 
 /// How a change by others shows.
@@ -115,6 +160,18 @@ pub(crate) enum Shows {
     Blocked,
     /// Not as drift; these are the doubts, `path why`. Writing the secrets again puts it back.
     Doubt(&'static [&'static str]),
+    /// Not as drift, with these doubts, `path why`; and nothing puts it back.
+    Unseen(&'static [&'static str]),
+}
+
+/// A connection that nothing may happen to.
+pub(crate) fn neighbour(kind: &str, spec: &str) -> String {
+    format!("connections:\n  neighbour:\n    target: t\n    kind: {kind}\n    spec: {spec}\n")
+}
+
+/// A body that is not looked at: what comes of it is.
+pub(crate) fn any_body() -> Value {
+    json!("(any)")
 }
 
 /// A request line.
@@ -130,17 +187,17 @@ pub(crate) fn update(
     to: &'static str,
     sends: Vec<Line>,
 ) -> Edit {
-    Edit { class, fields, from, to, does: Does::Update(sends) }
+    Edit { class, fields, from, to, does: Does::Update(sends), leaves: Vec::new() }
 }
 
 /// An edit of a field that the API cannot change.
 pub(crate) fn blocked(class: &'static str, fields: &'static [&'static str], from: &'static str, to: &'static str) -> Edit {
-    Edit { class, fields, from, to, does: Does::Blocked }
+    Edit { class, fields, from, to, does: Does::Blocked, leaves: Vec::new() }
 }
 
 /// An edit that is none to the API.
 pub(crate) fn nothing(class: &'static str, from: &'static str, to: &'static str) -> Edit {
-    Edit { class, fields: &[], from, to, does: Does::Nothing }
+    Edit { class, fields: &[], from, to, does: Does::Nothing, leaves: Vec::new() }
 }
 
 /// A readable value that others change and an update puts back.
@@ -155,36 +212,50 @@ pub(crate) fn with(mut body: Value, name: &str, value: impl Into<Value>) -> Valu
 }
 
 impl Profile {
-    /// The line of the target that authenticates.
-    pub(crate) fn auth(&self) -> &'static str {
-        match self.platform {
-            Platform::Koreai => "auth = { api_key = \"${{ env.CREDENTIAL }}\" }",
-            Platform::Gateway | Platform::Flashback => "auth = { token = \"${{ env.CREDENTIAL }}\" }",
+    /// The server.
+    pub(crate) fn serve(&self) -> Server {
+        match &self.served {
+            Served::Own => Server::quirky(self.quirks),
+            Served::Defined { fake, .. } => Server::with(Options { defined: vec![fake.clone()], ..Options::in_memory() }),
         }
     }
 
-    /// A connection that is declared beside the one of the story, and that nothing may happen to.
-    pub(crate) fn neighbour(&self) -> String {
-        let (kind, spec) = match self.platform {
-            Platform::Koreai => {
+    /// Is it made from a definition?
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self.served, Served::Defined { .. })
+    }
+
+    /// Where the server keeps its objects.
+    pub(crate) fn shelf(&self, store: &mut Store) -> Shelf {
+        match &self.served {
+            Served::Own => Platform::named(self.platform).unwrap().into(),
+            Served::Defined { list, .. } => store.shelf(&format!("{} {list}", self.platform)),
+        }
+    }
+
+    /// What the target's table has, and what follows it.
+    pub(crate) fn settings(&self) -> &str {
+        match (&self.served, self.platform) {
+            (Served::Defined { settings, .. }, _) => settings,
+            (Served::Own, "koreai") => "auth = { api_key = \"${{ env.CREDENTIAL }}\" }",
+            (Served::Own, _) => "auth = { token = \"${{ env.CREDENTIAL }}\" }",
+        }
+    }
+
+    /// What is declared beside the connection of the story, and that nothing may happen to.
+    pub(crate) fn neighbours(&self) -> String {
+        let (kind, spec) = match (&self.served, self.platform) {
+            (Served::Defined { beside, .. }, _) => return beside.clone(),
+            (Served::Own, "koreai") => {
                 ("openai", "{ connectionName: Neighbour, model: m, fields: { API_KEY: \"${{ env.NEIGHBOUR }}\" } }")
             }
-            Platform::Gateway => ("provider", "{ name: neighbour, apiKey: \"${{ env.NEIGHBOUR }}\" }"),
-            Platform::Flashback => (
+            (Served::Own, "gateway") => ("provider", "{ name: neighbour, apiKey: \"${{ env.NEIGHBOUR }}\" }"),
+            (Served::Own, _) => (
                 "llm",
                 "{ name: neighbour, aiType: OTHER, endpoint: https://neighbour.example, apiKeyUuid: uuid-9, workspaceId: ws-1 }",
             ),
         };
-        format!("connections:\n  neighbour:\n    target: t\n    kind: {kind}\n    spec: {spec}\n")
-    }
-
-    /// The neighbour's natural key, as the sandbox spells it.
-    pub(crate) fn neighbour_key(&self) -> &'static str {
-        match self.platform {
-            Platform::Koreai => "Neighbour",
-            Platform::Gateway => "neighbour",
-            Platform::Flashback => "ws-1/neighbour",
-        }
+        neighbour(kind, spec)
     }
 
     /// The connection of the story.
@@ -195,8 +266,8 @@ impl Profile {
     /// Everything that must never be printed.
     pub(crate) fn canaries(&self) -> Vec<String> {
         let ours = self.secrets.iter().flat_map(|secret| [secret.first, secret.second]);
-        let theirs = self.drifts.iter().filter_map(|drift| match drift.theirs {
-            Theirs::Secret(secret) => Some(secret),
+        let theirs = self.drifts.iter().filter_map(|drift| match &drift.theirs {
+            Theirs::Secret(secret) | Theirs::Masked(secret, _) => Some(*secret),
             Theirs::Value(_) | Theirs::Item(_) => None,
         });
         ours.chain(theirs).map(ToOwned::to_owned).collect()
@@ -205,7 +276,7 @@ impl Profile {
 
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.platform.as_str(), self.kind)?;
+        write!(f, "{} {}", self.platform, self.kind)?;
         if self.quirks.is_empty() { Ok(()) } else { write!(f, " ({})", self.quirks) }
     }
 }
@@ -218,6 +289,7 @@ impl Theirs {
             Self::Value(value) => *slot = value.clone(),
             Self::Item(item) => slot.as_array_mut().unwrap().push(item.clone()),
             Self::Secret(secret) => *slot = StoredSecret::of(secret).to_value(),
+            Self::Masked(secret, mask) => *slot = StoredSecret::shown_as(secret, mask).to_value(),
         }
     }
 }

@@ -2,10 +2,10 @@
 //! whether its lists are complete. Where a plan would send nothing, nothing is sent here.
 
 use super::{advice, check, failed};
-use crate::cli::Context;
 use crate::cli::events::Listener;
 use crate::cli::gather::Gathered;
 use crate::cli::session::{self, Reached};
+use crate::cli::{Context, base_url};
 use crate::config::project::Target;
 use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::engine::explain::{Purpose, explain};
@@ -168,7 +168,7 @@ fn encryption(settings: &Target) -> Check {
         Ok(url) if url.scheme() == "sandbox" => {
             check("encryption", Health::Good, "none needed: the sandbox is inside this process")
         }
-        Ok(url) if session::stays_here(&url) => check("encryption", Health::Good, "none needed: it stays on this machine"),
+        Ok(url) if base_url::stays_here(&url) => check("encryption", Health::Good, "none needed: it stays on this machine"),
         _ => advice("encryption", Health::Odd, "plain http to another machine", "`allow_http = true` was set for it"),
     }
 }

@@ -396,6 +396,11 @@ impl Object for EnvObject {
                 .map_err(|why| TemplateErrorKind::File(path.clone(), why)),
             (None, None) => Err(TemplateErrorKind::Unset(name.to_owned())),
         };
+        if found.as_ref().map_or(true, String::is_empty) {
+            // Without a default this is an error, and nobody asks where the value is from.
+            trace.origins.pop();
+            trace.origins.push(format!("the default of env.{name}"));
+        }
         match found {
             // Where secrets are kept from a run, as from a workflow of a fork, they are empty texts.
             Ok(value) if value.is_empty() && self.scope.offline => {

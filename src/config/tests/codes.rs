@@ -7,7 +7,12 @@ use crate::diagnostic::{Code, codes};
 
 /// A code, what to change in [`OPENAI`], and what is said then.
 const CODES: &[(Code, &str, &str, &str)] = &[
-    (codes::SYNTAX, "model: gpt-4o", "model: a: b", "PB0101 error a.yaml:7:15 not valid YAML: [..] | here"),
+    (
+        codes::SYNTAX,
+        "model: gpt-4o",
+        "model: a: b",
+        "PB0101 error a.yaml:7:15 not valid YAML: [..] | here | look at the line above, too: [..]",
+    ),
     (
         codes::UNKNOWN_KEY,
         "model: gpt-4o",

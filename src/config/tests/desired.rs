@@ -122,6 +122,25 @@ fn references_wait_and_become_dependencies() {
 }
 
 #[test]
+fn what_is_read_of_another_connection_is_declared_there() {
+    for (upstream, expected) in [
+        (
+            "connection('base').field('modle')",
+            "PB0102 error a.yaml:4:61 the OpenAI connection `kore/base` has no field `modle` | refers to nothing | did you mean `model`? accepted: [..]",
+        ),
+        (
+            "connection('base').field('fields.REGION')",
+            "PB0113 error a.yaml:4:61 `kore/base` does not declare the field `fields.REGION`, which is read here | nothing to read | declare `fields.REGION` there, or write the value here",
+        ),
+    ] {
+        let outcome = read(&beside(&format!(
+            "  t: {{ target: own, kind: thing, spec: {{ name: t, upstream: \"${{{{ {upstream} }}}}\", retries: 1 }} }}\n"
+        )));
+        assert_lines(&outcome.lines(), &[expected], upstream);
+    }
+}
+
+#[test]
 fn a_reference_is_rendered_again_once_it_is_known() {
     let outcome = read(&beside(
         "  t: { target: own, kind: thing, spec: { name: t, upstream: \"x-${{ connection('base').id }}\", retries: '${{ env.N }}' } }\n",

@@ -168,7 +168,6 @@ fn mistakes_in_targets() {
             base_url,
             "base_ur = \"x\"",
             &[
-                "PB0105 error patchbay.toml:4:10 the target `kore` needs a `base_url` | `base_url` is missing here | base_url = \"https://…\", or \"sandbox:\" to try things out",
                 "PB0102 error patchbay.toml:6:1 unknown key `base_ur` in the target `kore` | not a key that patchbay knows here | did you mean `base_url`? accepted: `platform`, `base_url`, `auth`, `parallelism`, `timeout`, `list_limit`, `prune`, `adopt`, `ca_file`, `allow_http`, `login_path`",
             ],
         ),

@@ -86,6 +86,7 @@ fn what_cannot_be_a_secret_is_refused_wherever_it_comes_from() {
     let mask = "PB0204 error a.yaml:9:18 the value of `fields.API_KEY` is a mask, not a secret | the value comes from here | APIs show masks[..]";
     let unresolved = "PB0204 error a.yaml:9:18 the value of `fields.API_KEY` is an unresolved reference, not a secret | the value comes from here | resolve it first: [..]";
     let placeholder = "PB0204 error a.yaml:9:18 the value of `fields.API_KEY` is a placeholder, not a secret | the value comes from here | put the real value into the environment";
+    let shell = "PB0204 error a.yaml:9:18 the value of `fields.API_KEY` is a shell's variable, not a secret | the value comes from here | patchbay's form is ${{ env.NAME }}";
     let stray = "PB0205 error a.yaml:9:18 the value of `fields.API_KEY` has stray white space or a line break | the value comes from here | remove it where it is set, or write `| trim`";
     for (value, expected) in [
         ("sk-***************", mask),
@@ -95,11 +96,16 @@ fn what_cannot_be_a_secret_is_refused_wherever_it_comes_from() {
         ("op://vault/item/key", unresolved),
         ("vault:secret/kore#key", unresolved),
         ("ENC[AES256_GCM,data:x]", unresolved),
-        ("${KORE_KEY}", unresolved),
+        ("${KORE_KEY}", shell),
+        ("$KORE_KEY", shell),
+        ("Bearer $KORE_KEY", shell),
+        ("${KORE_KEY:-x}", unresolved),
         ("{{ KORE_KEY }}", unresolved),
         (" {{ KORE_KEY }}", unresolved),
         ("changeme", placeholder),
         ("ChangeMe", placeholder),
+        ("<your-api-key>", placeholder),
+        ("YOUR_API_KEY", placeholder),
         ("   ", placeholder),
         (" sk-live-1", stray),
         ("sk-live-1\t", stray),
@@ -111,7 +117,16 @@ fn what_cannot_be_a_secret_is_refused_wherever_it_comes_from() {
         let literal = with(OPENAI, "${{ env.KEY }}", &serde_json::Value::from(value).to_string());
         assert_lines(&read(&literal).lines(), &[expected], value);
     }
-    for value in ["sk-live-1", "a very long pass phrase... with dots inside", "x*y", "{json}", "changeme-not"] {
+    for value in [
+        "sk-live-1",
+        "a very long pass phrase... with dots inside",
+        "x*y",
+        "{json}",
+        "changeme-not",
+        "$Abc9",
+        "<x>y",
+        "yours-truly-1",
+    ] {
         let env = [("KORE_KEY", "kore-secret-1"), ("KEY", value)];
         assert_eq!(check(TOML, &[("a.yaml", OPENAI)], &env), "", "{value}");
     }

@@ -2,7 +2,6 @@
 //! behaves as the definition says. It shows what the definition makes of an API — what can be changed, by which request,
 //! which secrets can be verified — and where it contradicts itself. No network, no clock.
 
-mod sample;
 mod server;
 
 use std::collections::BTreeMap;
@@ -24,6 +23,7 @@ use crate::platform::exchange::ApiError;
 use crate::platform::model::{Collection, Definition, Delete, Field, Kind, Paging, ReadBack, ReadsAs, Semantics, Trust, Update};
 use crate::platform::object::{Completeness, Lister, Object, natural_key, read_answer};
 use crate::platform::parse::field_at;
+use crate::platform::sample;
 use crate::source::Span;
 use crate::state::{Fingerprinter, Key, Record};
 use crate::value::Value;
@@ -257,7 +257,7 @@ impl<'d> Stage<'d> {
                 read_back: Some(&live),
                 prior: Some(&self.record).filter(|r| !r.op.is_empty()),
                 rev: self.record.rev + 1,
-                announced: None,
+                announced: &[],
                 writes,
                 sent_all: all,
                 host: "rehearsal",
@@ -368,9 +368,8 @@ impl<'d> Stage<'d> {
 }
 
 fn next_value(field: &Field, name: &str, path: &FieldPath, n: usize) -> Option<Value> {
-    // In a keyed list, whether a value is a secret depends on its item.
-    let is_item_secret = path.item_key().is_some() && crate::platform::parse::is_secret(field, path.item_key());
-    if is_item_secret {
+    // Whether a value is a secret may depend on its key, or on its item's.
+    if crate::platform::parse::is_secret(field, path.name()) {
         let secret = Field { secret: crate::platform::model::SecretRule::Always, ..field.clone() };
         return sample::other(&secret, name, n);
     }

@@ -284,3 +284,53 @@ fn names_titles_and_numbers_are_usable() {
         assert!(found.iter().any(|line| line == expected), "{to}: {found:#?}");
     }
 }
+
+#[test]
+fn values_secrets_and_references_make_sense() {
+    let note = |rules: &str| ("      note: {}".to_owned(), format!("      note: {{ {rules} }}"));
+    let delete = |word: &str| {
+        let from = "    delete: { method: DELETE, path: \"/things/{id}\" }".to_owned();
+        (from.clone(), from.replace(" }", &format!(", dependents: {word} }}")))
+    };
+    for ((from, to), expected) in [
+        (note("type: object, values: { secret: always }"), ""),
+        (note("type: object, values: { reads_as: presence, read: \"flags.{key}\" }"), ""),
+        (note("type: object, merge: true, other_secrets: kept"), ""),
+        (note("references: thing"), ""),
+        (note("type: list, references: thing"), ""),
+        (note("values: { secret: always }"), "26 `note` has rules for its values, so its type must be object"),
+        (note("type: object, values: { required: true }"), "26 nobody knows the keys, so none of them can be required"),
+        (note("type: object, values: { read: flags }"), "26 `flags` does not say where each value is read | read: flags.{key}"),
+        (
+            note("type: object, values: { type: object, fields: { a: { read: b } } }"),
+            "26 what is in a value of `note` is read where it is written",
+        ),
+        (
+            note("type: object, other_secrets: kept"),
+            "26 `note` is compared and sent as one, so there are no others in it | `merge: true` leaves keys alone that nobody declared",
+        ),
+        (
+            note("type: object, merge: true, other_secrets: { kept_by: '' }"),
+            "26 an empty text stands for no secret | other_secrets: kept",
+        ),
+        (
+            note("type: object, merge: true, other_secrets: gone"),
+            "26 in a platform definition: expected `lost`, `kept` or { kept_by }",
+        ),
+        (note("references: think"), "26 `note` refers to an unknown kind `think` | did you mean `thing`? accepted: `thing`"),
+        (note("type: boolean, references: thing"), "26 `note` cannot hold an id: it is a boolean"),
+        (delete("cascade"), "31 nothing refers to a `thing` | give the field that holds its id `references: thing`"),
+        (
+            ("trust: stored".to_owned(), "trust: stored, passed: { field: s }".to_owned()),
+            "32 the words must tell a pass from a failure | passed: { field: status, is: [ok], is_not: [failed] }",
+        ),
+        (
+            ("trust: stored".to_owned(), "trust: stored, passed: [a]".to_owned()),
+            "32 in a platform definition: expected a path or { field, is, is_not }",
+        ),
+    ] {
+        let expected: Vec<String> =
+            Some(expected).filter(|e| !e.is_empty()).map(|e| format!("PB0114 my.yaml:{e}")).into_iter().collect();
+        assert_eq!(wrong(&from, &to), expected, "{to}");
+    }
+}

@@ -17,7 +17,10 @@ pub struct Field {
     pub required: bool,
     /// Is its value a secret?
     pub secret: SecretRule,
-    /// Where a read has it, from the top of the object, if elsewhere than where it is written.
+    /// The kind of the object whose id this is.
+    pub references: Option<String>,
+    /// Where a read has it, from the top of the object, if elsewhere than where it is written; for `values` with `{key}`
+    /// as its last step.
     pub read: Option<String>,
     /// What a read gives back for it.
     pub reads_as: ReadsAs,
@@ -32,14 +35,32 @@ pub struct Field {
     pub merge: bool,
     /// How such an object goes into a partial update.
     pub patch: PatchForm,
-    /// The keys of an object. Without them, any content is allowed.
+    /// What becomes of the secrets in it that nobody declared and nobody can read, when it is sent whole.
+    pub other_secrets: OtherSecrets,
+    /// The keys of an object. Without them and without `values`, any content is allowed.
     pub fields: IndexMap<String, Self>,
+    /// The rules of all keys of an object that `fields` does not name; any key is then allowed.
+    pub values: Option<Box<Self>>,
     /// The key that tells a list's items apart.
     pub keyed_by: Option<String>,
     /// Are those keys compared without regard to case, as the names of HTTP headers are?
     pub keyed_ignores_case: bool,
     /// The fields of a keyed list's items.
     pub item: IndexMap<String, Self>,
+}
+
+impl Field {
+    /// The rules of a key of this object. `None` where the definition knows nothing of it.
+    #[must_use]
+    pub fn rules(&self, key: &str) -> Option<&Self> {
+        self.fields.get(key).or(self.values.as_deref())
+    }
+
+    /// Is any content allowed, if it is an object?
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.fields.is_empty() && self.values.is_none()
+    }
 }
 
 /// The types of fields.
@@ -90,7 +111,7 @@ pub enum SecretRule {
     Never,
     /// Always.
     Always,
-    /// In a keyed list, if the item's key looks like a credential's: `Authorization`, `x-api-key`, `…token…`.
+    /// If its key, in a keyed list the item's, looks like a credential's: `Authorization`, `x-api-key`, `…token…`.
     WhenKeyMatchesAuth,
 }
 
@@ -131,4 +152,54 @@ pub enum PatchForm {
     Whole,
     /// With the changed keys alone.
     Parts,
+}
+
+/// What becomes of the secrets in an object that nobody declared, when the object is sent whole: `lost`, `kept`, or
+/// `{ kept_by: "*****" }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum OtherSecrets {
+    /// What is not sent is lost, and a mask that is sent becomes the secret.
+    #[default]
+    #[schemars(with = "LostWord")]
+    Lost,
+    /// What is not sent is kept.
+    #[schemars(with = "KeptWord")]
+    Kept,
+    /// This text, sent in place of a secret, keeps what is stored.
+    By(KeptBy),
+}
+
+/// The text that stands for a stored secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeptBy {
+    /// The text, which is also what a read shows.
+    pub kept_by: String,
+}
+
+/// The word for what is lost.
+#[derive(JsonSchema, Deserialize)]
+enum LostWord {
+    #[serde(rename = "lost")]
+    Lost,
+}
+
+/// The word for what is kept.
+#[derive(JsonSchema, Deserialize)]
+enum KeptWord {
+    #[serde(rename = "kept")]
+    Kept,
+}
+
+// `untagged` would lose the reason of an error.
+impl<'de> Deserialize<'de> for OtherSecrets {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(word) if word == "lost" => Ok(Self::Lost),
+            serde_json::Value::String(word) if word == "kept" => Ok(Self::Kept),
+            other @ serde_json::Value::Object(_) => KeptBy::deserialize(other).map(Self::By).map_err(serde::de::Error::custom),
+            _ => Err(serde::de::Error::custom("expected `lost`, `kept` or { kept_by }")),
+        }
+    }
 }

@@ -11,8 +11,13 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::field::{Compare, Field, FieldType, PatchForm, ReadsAs, SecretRule};
-pub use self::verb::{Covers, Create, Delete, DeleteRequest, Method, Requires, Semantics, Test, Transition, Trust, Update};
+use crate::path::FieldPath;
+
+pub use self::field::{Compare, Field, FieldType, KeptBy, OtherSecrets, PatchForm, ReadsAs, SecretRule};
+pub use self::verb::{
+    Covers, Create, Delete, DeleteRequest, Dependents, Method, Passed, PassedWord, Requires, Semantics, Test, Transition, Trust,
+    Update,
+};
 
 /// A whole definition file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -368,11 +373,40 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// Can its objects be deleted, and what becomes of those that refer to them?
+    #[must_use]
+    pub fn dependents(&self) -> Option<Dependents> {
+        match &self.delete {
+            Delete::By(request) => request.dependents,
+            Delete::None => None,
+        }
+    }
+
+    /// Is a field of this kind read from here, and written elsewhere?
+    #[must_use]
+    pub fn reads_from(&self, path: &FieldPath) -> bool {
+        fn any(fields: &IndexMap<String, Field>, path: &FieldPath) -> bool {
+            let is = |f: &Field| f.read.as_deref().is_some_and(|read| FieldPath::parse(read) == *path);
+            fields.values().any(|f| is(f) || any(&f.fields, path))
+        }
+        any(&self.fields, path)
+    }
+
+    /// Does a field of this kind hold ids of objects of that one?
+    #[must_use]
+    pub fn refers_to(&self, other: &str) -> bool {
+        fn any(fields: &IndexMap<String, Field>, other: &str) -> bool {
+            let is = |f: &Field| f.references.as_deref() == Some(other);
+            fields.values().any(|f| is(f) || f.values.as_deref().is_some_and(is) || any(&f.fields, other) || any(&f.item, other))
+        }
+        any(&self.fields, other)
+    }
+
     /// Is any field read from elsewhere than where it is written?
     #[must_use]
     pub fn reads_elsewhere(&self) -> bool {
         fn any(fields: &IndexMap<String, Field>) -> bool {
-            fields.values().any(|f| f.read.is_some() || any(&f.fields))
+            fields.values().any(|f| f.read.is_some() || any(&f.fields) || f.values.as_ref().is_some_and(|v| v.read.is_some()))
         }
         any(&self.fields)
     }

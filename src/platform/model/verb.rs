@@ -163,6 +163,20 @@ pub struct DeleteRequest {
     /// Constant members of the body; a text that is `{id}` is the object's id.
     #[serde(default)]
     pub body: IndexMap<String, serde_json::Value>,
+    /// What becomes of the objects that refer to the deleted one, by a field with `references`.
+    pub dependents: Option<Dependents>,
+}
+
+/// What becomes of the objects that refer to a deleted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dependents {
+    /// They are deleted, too.
+    Cascade,
+    /// While there are any, nothing is deleted.
+    Refuse,
+    /// They stay, and refer to nothing.
+    Orphan,
 }
 
 /// The request that lets the API test an object.
@@ -179,12 +193,71 @@ pub struct Test {
     /// Constant members of the body; a text that is `{id}` is the object's id.
     #[serde(default)]
     pub body: IndexMap<String, serde_json::Value>,
-    /// Where the answer says, with `true`, that the test passed; without it every success is a pass.
-    pub passed: Option<String>,
+    /// Where the answer says that the test passed: with `true`, or with a word; without it every success is a pass.
+    pub passed: Option<Passed>,
     /// Where the answer has a word for people.
     pub message: Option<String>,
     /// What a pass proves.
     pub trust: Trust,
+}
+
+/// Where an answer says whether a test passed: a path of `true` or `false`, or `{ field, is, is_not }`.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Passed {
+    /// The path of `true` or `false`.
+    At(String),
+    /// A field with words.
+    Word(PassedWord),
+}
+
+/// The words of a test.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PassedWord {
+    /// The path of the word.
+    pub field: String,
+    /// The words of a pass; every word that `is_not` lacks, if it is left out.
+    #[serde(default)]
+    pub is: Vec<String>,
+    /// The words of a failure; every word that `is` lacks, if it is left out.
+    #[serde(default)]
+    pub is_not: Vec<String>,
+}
+
+impl Passed {
+    /// The path of what says it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::At(path) => path,
+            Self::Word(word) => &word.field,
+        }
+    }
+
+    /// A value that says yes.
+    #[must_use]
+    pub fn good(&self) -> serde_json::Value {
+        match self {
+            Self::At(_) => true.into(),
+            Self::Word(word) => word.is.first().map_or("passed", String::as_str).into(),
+        }
+    }
+
+    /// What a value says; `None` if it says neither.
+    #[must_use]
+    pub fn reads(&self, value: &serde_json::Value) -> Option<bool> {
+        let Self::Word(PassedWord { is, is_not, .. }) = self else { return value.as_bool() };
+        let word = value.as_str()?;
+        let among = |words: &[String]| words.iter().any(|w| w == word);
+        match (among(is), among(is_not)) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ if is.is_empty() => Some(true),
+            _ if is_not.is_empty() => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// What a passed test proves.
@@ -240,6 +313,18 @@ impl<'de> Deserialize<'de> for Delete {
                 DeleteRequest::deserialize(other).map(Self::By).map_err(serde::de::Error::custom)
             }
             _ => Err(serde::de::Error::custom("expected `none` or { method, path }")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Passed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(path) => Ok(Self::At(path)),
+            other @ serde_json::Value::Object(_) => {
+                PassedWord::deserialize(other).map(Self::Word).map_err(serde::de::Error::custom)
+            }
+            _ => Err(serde::de::Error::custom("expected a path or { field, is, is_not }")),
         }
     }
 }

@@ -181,10 +181,13 @@ fn shape(field: &Field) -> Value {
         FieldType::Boolean => or_template(json!({ "type": "boolean" })),
         FieldType::Integer => or_template(json!({ "type": "integer" })),
         FieldType::Number => or_template(json!({ "type": "number" })),
-        FieldType::Object if field.fields.is_empty() => json!({ "type": "object" }),
+        FieldType::Object if field.is_free() => json!({ "type": "object" }),
         FieldType::Object => {
             let required: Vec<&String> = field.fields.iter().filter(|(_, f)| f.required).map(|(n, _)| n).collect();
-            json!({ "type": "object", "additionalProperties": false, "properties": properties(&field.fields), "required": required })
+            // Null takes a key away that nobody can read.
+            let others =
+                field.values.as_ref().map_or(json!(false), |rules| json!({ "anyOf": [described(rules), { "type": "null" }] }));
+            json!({ "type": "object", "additionalProperties": others, "properties": properties(&field.fields), "required": required })
         }
         FieldType::List | FieldType::Set if field.keyed_by.is_some() => {
             let required: Vec<&String> = field.item.iter().filter(|(_, f)| f.required).map(|(n, _)| n).collect();

@@ -120,9 +120,20 @@ impl<'c> ResourceChange<'c> {
         Self::new(change, actions, platforms, pages)
     }
 
-    /// What others did: to the reader, an update that happened.
+    /// What others did: to the reader, an update or a delete that happened.
     pub(super) fn drifted(change: &'c Change, platforms: &BTreeMap<&str, &str>, pages: &mut Pages<'_>) -> Self {
-        Self::new(change, &["update"], platforms, pages)
+        let mut drifted = Self::new(change, &["update"], platforms, pages);
+        if let Some(id) = &change.gone {
+            drifted.change = Sides {
+                actions: &["delete"],
+                after: Json::Null,
+                after_unknown: nothing(),
+                after_sensitive: nothing(),
+                ..drifted.change
+            };
+            drifted.patchbay.id = Some(id);
+        }
+        drifted
     }
 
     fn new(
@@ -221,6 +232,7 @@ impl<'c> RestsOn<'c> {
 fn reason(change: &Change) -> Option<&'static str> {
     let written = || change.written();
     match change.action {
+        Action::Create if change.gone.is_some() => Some("deleted_outside"),
         Action::Rotate if written().all(|f| matches!(f.verdict, Verdict::ChangedOutside(_))) => Some("secret_changed_outside"),
         Action::Rotate => Some("secret_changed"),
         Action::Update => {

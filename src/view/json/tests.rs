@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::diagnostic::codes;
 use crate::path::FieldPath;
+use crate::plan::model::{Cause, Change};
 use crate::plan::model::{Outside, Reason, Side, Unproved, Verdict};
 use crate::platform::model::Method;
 use crate::value::Value;
@@ -274,7 +275,7 @@ fn an_apply_tells_every_ending() {
         diagnostics: vec![trouble.clone()],
         requests: 9,
         elapsed: Duration::from_millis(3500),
-        signal: None,
+        ..Outcome::default()
     };
     let document = apply_document(&outcome, &samples::plan(changes), std::slice::from_ref(&trouble), &Sources::default());
     assert_eq!((&document["errored"], &document["complete"], &document["requests"]), (&json!(true), &json!(false), &json!(9)));

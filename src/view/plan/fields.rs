@@ -6,7 +6,7 @@ use crate::plan::model::{Cause, Change, FieldChange, Outside, Side, Verdict};
 use crate::state::Fingerprint;
 use crate::value::Value;
 use crate::view::style::{Glyph, Style, ink};
-use crate::view::text::{Line, PENDING, clean, fit, many_lines, one_line, width};
+use crate::view::text::{HIDDEN, Line, PENDING, clean, fit, many_lines, one_line, width};
 
 /// Longer texts, and structures that do not fit into this, are drawn below their field.
 const SHORT: usize = 60;
@@ -65,6 +65,9 @@ pub(super) fn lines(change: &Change, style: &Style) -> Vec<String> {
 /// What is concluded about a secret, or about a field that nobody can vouch for.
 pub(in crate::view) fn words(field: &FieldChange, style: &Style) -> Option<String> {
     let is_secret = matches!(field.after, Side::Secret(_));
+    if matches!((&field.before, &field.after), (Side::Secret(_), Side::Absent)) {
+        return Some("(secret, removed)".to_owned());
+    }
     let text = match &field.verdict {
         Verdict::CannotVerify(why) => {
             let why = clean(&unproved_words(why, is_secret));
@@ -155,12 +158,15 @@ fn value(before: &Side, after: &Side, style: &Style) -> (Cell, Vec<String>) {
     match (before, after) {
         (Side::Value(old), Side::Value(new)) => changed(old, new, style),
         (Side::Unread, Side::Value(new)) if !is_long(new) => (Cell::Two("(not read)".to_owned(), one_line(new)), Vec::new()),
+        (Side::Secret(_), Side::Value(new)) if !is_long(new) => (Cell::Two("(secret)".to_owned(), one_line(new)), Vec::new()),
+        (Side::Hidden, Side::Value(new)) if !is_long(new) => (Cell::Two(HIDDEN.to_owned(), one_line(new)), Vec::new()),
         (_, Side::Value(new)) => whole(new, style),
         (Side::Value(old), Side::Pending(_)) if !is_long(old) => (Cell::Two(one_line(old), PENDING.to_owned()), Vec::new()),
         (_, Side::Pending(_)) => (Cell::Words(PENDING.to_owned()), Vec::new()),
         (Side::Value(old), Side::Absent) if !is_long(old) => (Cell::Two(one_line(old), "(absent)".to_owned()), Vec::new()),
         (_, Side::Absent) => (Cell::Words("(absent)".to_owned()), Vec::new()),
         (_, Side::Unread) => (Cell::Words("(not read)".to_owned()), Vec::new()),
+        (_, Side::Hidden) => (Cell::Words(HIDDEN.to_owned()), Vec::new()),
         // Secrets have words; this is for a verdict that has none.
         (_, Side::Secret(_)) => (Cell::Words("(secret)".to_owned()), Vec::new()),
     }

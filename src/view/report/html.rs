@@ -16,7 +16,7 @@ use crate::view::pages::Pages;
 use crate::view::plan::{Head, note_of, sign_of, words as words_of};
 use crate::view::report::Around;
 use crate::view::style::Style;
-use crate::view::text::{PENDING, clean, duration, is_unsafe, many_lines, one_line, width};
+use crate::view::text::{HIDDEN, PENDING, clean, duration, is_unsafe, many_lines, one_line, width};
 
 const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
@@ -251,6 +251,7 @@ impl Field {
                 Some(by_line(&text))
             }
             Side::Unread => Some("(not read)".to_owned()),
+            Side::Hidden => Some(HIDDEN.to_owned()),
             Side::Absent | Side::Secret(_) | Side::Pending(_) => None,
         };
         let before = side(&field.before).filter(|_| is_shown && action != Action::Create);

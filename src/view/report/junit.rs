@@ -1,6 +1,7 @@
 //! JUnit: a suite for each target, a case for each connection.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Around;
 use crate::view::digest::{Digest, Finding, Item, Level, Standing};
@@ -39,12 +40,13 @@ pub fn render(digest: &Digest, around: &Around) -> String {
     for (target, cases) in &suites {
         let count = |kind: Kind| cases.iter().filter(|case| case.kind == kind).count();
         text.push_str(&format!(
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"0\" timestamp=\"{}\">\n",
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\" timestamp=\"{}\">\n",
             xml(target),
             cases.len(),
             count(Kind::Failure),
             count(Kind::Error),
             count(Kind::Skipped),
+            time(cases.iter().map(|case| case.took).sum()),
             xml(&around.at),
         ));
         for case in cases {
@@ -65,6 +67,7 @@ enum Kind {
 
 struct Case {
     kind: Kind,
+    took: Duration,
     xml: String,
 }
 
@@ -73,7 +76,12 @@ impl Case {
         let place = item.spot.as_ref().map_or_else(String::new, |spot| {
             format!(" file=\"{}\" line=\"{}\"", xml(&around.in_repository(&spot.file)), spot.line)
         });
-        let head = format!("    <testcase name=\"{}\" classname=\"{}\"{place} time=\"0\"", xml(&item.key), xml(&item.target));
+        let head = format!(
+            "    <testcase name=\"{}\" classname=\"{}\"{place} time=\"{}\"",
+            xml(&item.key),
+            xml(&item.target),
+            time(item.took)
+        );
         let body = item.detail.join("\n");
         let (kind, child) = match &item.standing {
             Standing::Fine => (Kind::Passed, None),
@@ -85,7 +93,7 @@ impl Case {
             Some(child) => format!("{head}>\n{child}    </testcase>\n"),
             None => format!("{head}/>\n"),
         };
-        Self { kind, xml }
+        Self { kind, took: item.took, xml }
     }
 
     fn stray(finding: &Finding, around: &Around) -> Self {
@@ -96,12 +104,17 @@ impl Case {
         let child = told("error", &finding.code, &finding.message, &finding.help);
         let xml =
             format!("    <testcase name=\"{}\" classname=\"{PROJECT}\"{place} time=\"0\">\n{child}    </testcase>\n", xml(&name));
-        Self { kind: Kind::Error, xml }
+        Self { kind: Kind::Error, took: Duration::ZERO, xml }
     }
 }
 
 fn told(tag: &str, kind: &str, message: &str, body: &str) -> String {
     format!("      <{tag} type=\"{}\" message=\"{}\">{}</{tag}>\n", xml(kind), xml(message), xml(body))
+}
+
+/// Seconds; nothing where nothing was measured.
+fn time(took: Duration) -> String {
+    if took.is_zero() { "0".to_owned() } else { format!("{:.3}", took.as_secs_f64()) }
 }
 
 /// Text and attributes. XML 1.0 has no way to write most control characters, so they are replaced.

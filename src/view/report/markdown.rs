@@ -1,5 +1,7 @@
 //! A comment on a pull or merge request. A hidden first line tells a later run which comment to replace.
 
+use std::collections::BTreeMap;
+
 use super::Around;
 use crate::view::digest::{Digest, Finding, Item, Level};
 use crate::view::text::{count, duration};
@@ -44,6 +46,9 @@ impl Budget {
 fn length(text: &str) -> usize {
     text.chars().count()
 }
+
+/// So many findings of one code are told.
+const ALIKE: usize = 5;
 
 /// Room for the line that says what was left out.
 const MORE: usize = 120;
@@ -113,7 +118,16 @@ fn danger(item: &Item) -> u8 {
 
 fn findings(digest: &Digest, around: &Around, text: &mut String, left: &mut Budget) {
     // Drift has its rows in the table.
-    let told: Vec<&Finding> = digest.findings.iter().filter(|finding| finding.code != "drift").collect();
+    let all = || digest.findings.iter().filter(|finding| finding.code != "drift");
+    // The table names every connection; a list of the same over and over hides the rest.
+    let mut like: BTreeMap<&str, usize> = BTreeMap::new();
+    let told: Vec<&Finding> = all()
+        .filter(|finding| {
+            let seen = like.entry(finding.code.as_str()).or_default();
+            *seen += 1;
+            *seen <= ALIKE
+        })
+        .collect();
     for (n, finding) in told.iter().enumerate() {
         let sign = match finding.level {
             Level::Error => ":x:",
@@ -143,6 +157,12 @@ fn findings(digest: &Digest, around: &Around, text: &mut String, left: &mut Budg
             return;
         }
         text.push_str(&line);
+    }
+    for (code, n) in like.iter().filter(|(_, n)| **n > ALIKE) {
+        let line = format!("- … and {} more of {code}\n", n - ALIKE);
+        if left.take(&line, 0) {
+            text.push_str(&line);
+        }
     }
 }
 

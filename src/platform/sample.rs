@@ -1,16 +1,19 @@
 //! A spec made up from a kind's fields, and other values for each of them.
 
-use crate::platform::model::{Compare, Field, FieldType, Kind, SecretRule};
+use super::model::{Compare, Field, FieldType, Kind, SecretRule};
+use super::parse::is_secret;
 use crate::secret::Secret;
 use crate::value::{Map, Value};
 
 /// A spec with every field that the kind knows.
-pub(super) fn spec(kind: &Kind) -> Value {
+#[must_use]
+pub fn spec(kind: &Kind) -> Value {
     Value::Map(kind.fields.iter().map(|(name, field)| (name.clone(), value(field, name, 0))).collect())
 }
 
 /// The `n`th value of a field; `None` where it has no more.
-pub(super) fn other(field: &Field, name: &str, n: usize) -> Option<Value> {
+#[must_use]
+pub fn other(field: &Field, name: &str, n: usize) -> Option<Value> {
     let last = match (field.accepted.len(), field.kind) {
         (0, FieldType::Boolean) => 1,
         // A set of words: all of them, and one alone.
@@ -36,8 +39,11 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
             None if field.compare == Compare::Url => Value::String(format!("https://sample-{n}.example/{name}")),
             None => Value::String(format!("{name} {n}")),
         },
-        FieldType::Object if field.fields.is_empty() => Value::Map([("sample".to_owned(), text(name, n))].into_iter().collect()),
-        FieldType::Object => Value::Map(field.fields.iter().map(|(name, field)| (name.clone(), value(field, name, n))).collect()),
+        FieldType::Object if field.is_free() => Value::Map([("sample".to_owned(), text(name, n))].into_iter().collect()),
+        FieldType::Object => {
+            let others = field.values.iter().map(|rules| (SAMPLE_KEY.to_owned(), keyed(rules, SAMPLE_KEY, n)));
+            Value::Map(field.fields.iter().map(|(name, field)| (name.clone(), value(field, name, n))).chain(others).collect())
+        }
         FieldType::List | FieldType::Set => match &field.keyed_by {
             Some(by) => Value::List(["Authorization", "X-Sample"].into_iter().map(|key| item(field, by, key, n)).collect()),
             None if field.accepted.is_empty() => Value::List(vec![text(name, n)]),
@@ -48,6 +54,13 @@ fn value(field: &Field, name: &str, n: usize) -> Value {
         },
         FieldType::Any => text(name, n),
     }
+}
+
+/// The key of a value whose key the definition does not know; it looks like a credential's.
+const SAMPLE_KEY: &str = "sample_token";
+
+fn keyed(rules: &Field, key: &str, n: usize) -> Value {
+    if is_secret(rules, Some(key)) { secret(key, n) } else { value(rules, key, n) }
 }
 
 fn item(field: &Field, by: &str, key: &str, n: usize) -> Value {
