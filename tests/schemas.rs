@@ -123,6 +123,8 @@ fn a_project_s_life_in_documents() {
     }
     let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/platforms/gateway.yaml");
     schemas.run(&project, "platform-check", &["platform", "check", definition.to_str().unwrap()]);
+    schemas.run(&project, "platform-probe", &["platform", "probe", "gateway/openai", "--yes"]);
+    schemas.run(&project, "platform-probe", &["platform", "probe", "kore/groq", "--yes", "--leave"]);
 }
 
 #[test]

@@ -116,6 +116,21 @@ fn the_question_names_what_cannot_be_undone() {
 }
 
 #[test]
+fn a_probe_says_what_it_makes_before_it_makes_it() {
+    let server = Server::start();
+    let project = story::fresh(&server);
+    for (answer, writes) in [("no\n", false), ("yes\n", true)] {
+        let mut terminal = Terminal::start(&project, 80, &["platform", "probe", "gateway/mistral"]);
+        terminal.until("like `gateway/mistral`, is made at 127.0.0.1:");
+        terminal.until("Nothing else is touched. Type yes:");
+        assert!(server.writes().is_empty());
+        terminal.say(answer);
+        assert_eq!(terminal.end(), 0, "{}", terminal.text());
+        assert_eq!(!server.writes().is_empty(), writes);
+    }
+}
+
+#[test]
 fn nobody_is_asked_where_nobody_is() {
     let server = Server::start();
     let project = story::fresh(&server);

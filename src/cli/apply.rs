@@ -367,7 +367,7 @@ pub async fn execute(
 }
 
 /// Turns signals into requests to stop; never ends by itself.
-async fn listen(send: watch::Sender<Stop>, signals: (std::io::Result<Signal>, std::io::Result<Signal>)) {
+pub(super) async fn listen(send: watch::Sender<Stop>, signals: (std::io::Result<Signal>, std::io::Result<Signal>)) {
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
         return std::future::pending().await;
     };

@@ -1,5 +1,7 @@
 //! `patchbay platform check`: is a platform definition right, as far as it can be told without its API? `platform new`: a
-//! first draft of one.
+//! first draft of one. `platform probe`: what its API says about it.
+
+pub mod probe;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +46,11 @@ pub enum PlatformCommand {
         after_help = "Examples:\n  patchbay platform new acme --openapi acme.yaml\n  patchbay platform new acme --openapi acme.json --path /v1/models\n  patchbay platform new acme --openapi acme.json --write platforms/acme.yaml"
     )]
     New(NewArgs),
+    /// Ask a live API whether its definition is right, with an object that is made, changed and deleted for it
+    #[command(
+        after_help = "Examples:\n  patchbay platform probe gw/openai\n  patchbay platform probe gw/openai --yes --write platforms/gw.probe.yaml\n  patchbay platform probe kore-test/support --leave      where the API cannot delete\n\nThe object is like the connection, under a name of its own and with secrets that open nothing. Nothing else is touched."
+    )]
+    Probe(probe::ProbeArgs),
 }
 
 /// `platform new`
@@ -68,6 +75,7 @@ pub fn run(context: &Context<'_>, args: &PlatformArgs) -> u8 {
     match &args.command {
         PlatformCommand::Check { which } => check(context, which),
         PlatformCommand::New(new) => draft_new(context, new),
+        PlatformCommand::Probe(args) => super::block_on(context, probe::run(context, args)),
     }
 }
 

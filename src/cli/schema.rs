@@ -31,6 +31,7 @@ outputs! {
     "plan"
     "platform-check"
     "platform-new"
+    "platform-probe"
     "sandbox"
     "show"
     "state"

@@ -12,6 +12,7 @@
 //! | `apply` | the changes of a plan, in dependency order |
 //! | `write` | one change, from intent to record |
 //! | `probe` | the API's own test of an object |
+//! | `survey` | what an API does with a disposable object |
 //! | `explain` | failed requests in words |
 //! | `event` | what is reported while it works |
 
@@ -24,5 +25,6 @@ pub mod login;
 pub mod probe;
 pub mod reader;
 pub mod refresh;
+pub mod survey;
 mod turn;
 pub mod write;

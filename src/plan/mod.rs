@@ -13,6 +13,7 @@
 //! | `sides` | a connection before and after its change, without a secret |
 //! | `confirm` | what a read-back proves, and the record after a write |
 //! | `rehearsal` | the story of a connection, played offline for each kind of a definition |
+//! | `survey` | what is asked of a live API, and what its answers say about its definition |
 //! | `leftover` | records that no connection speaks for |
 //! | `dependents` | what a delete does to what refers to the deleted object |
 //! | `guards` | what must hold before the first write |
@@ -35,5 +36,6 @@ pub mod rehearsal;
 pub mod saved;
 pub mod select;
 mod sides;
+pub mod survey;
 pub mod unit;
 pub mod verdict;

@@ -10,6 +10,7 @@
 //! | `explain` | the pages of the codes |
 //! | `doctor` | what is in place and what is not |
 //! | `rehearsal` | what a check of a platform definition showed |
+//! | `survey` | what a probe of a platform found |
 //! | `test` | what the APIs' own tests said |
 //! | `diagnostic` | what is wrong, with the place in the file |
 //! | `digest` | what a run has to say, in the one shape that reports are written from |
@@ -40,6 +41,7 @@ pub mod progress;
 pub mod rehearsal;
 pub mod report;
 pub mod style;
+pub mod survey;
 pub mod test;
 mod text;
 
