@@ -260,6 +260,7 @@ fn what_a_delete_takes_along_is_protected_or_said() {
     assert!(common::codes(&document).contains(&"PB0402".to_owned()), "{document:#}");
     // Both go: the one that refers first. What nobody here manages goes along, and is named.
     declare(&project, OTHER);
+    let ours = server.store().id("models", "model", "m1");
     server.requests();
     let ran = project.apply();
     assert!(
@@ -267,7 +268,7 @@ fn what_a_delete_takes_along_is_protected_or_said() {
             && ran.flat().contains("model \"theirs\""),
         "{ran}"
     );
-    assert_eq!(server.writes(), ["DELETE /models/m-3", "DELETE /providers/p-1"]);
+    assert_eq!(server.writes(), [format!("DELETE /models/{ours}"), "DELETE /providers/p-1".to_owned()]);
     assert!(server.store().objects["models"].is_empty());
     project.assert_empty_plan();
 }
@@ -325,9 +326,98 @@ fn a_user_that_is_changed_to_refer_to_something_else_holds_nothing() {
     declare(&project, &format!("{OTHER}{}", MODEL.replace("('p')", "('q')")));
     project.apply();
     let store = server.store();
-    assert_eq!(store.id("models", "provider_id", &store.id("providers", "name", "Q")), "m-3");
+    assert_eq!(store.id("models", "provider_id", &store.id("providers", "name", "Q")), store.id("models", "model", "m1"));
     assert_eq!(store.objects["providers"].len(), 1);
     drop(store);
+    project.assert_empty_plan();
+}
+
+#[test]
+fn what_a_replacement_emptied_is_no_change_of_somebody_else() {
+    let server = server();
+    let changes = dependents("orphan");
+    let changes: Vec<(&str, &str)> = changes.iter().map(|(from, to)| (*from, to.as_str())).collect();
+    let all = [&changes[..], &[("covers: [model, label]", "covers: [provider_id, model, label]")]].concat();
+    let replaced =
+        |region: &str| provider(&format!(", region: {region}")).replace("kind: ", "lifecycle: { replace: true }, kind: ");
+    let project = project(&server, &all, &format!("{}{MODEL}", replaced("a")));
+    project.apply();
+    declare(&project, &format!("{}{MODEL}", replaced("b")));
+    assert_eq!(project.planned(), ["t/p replace", "t/m update"]);
+    // The delete empties the reference and moves the stamp; the model is given the new id all the same.
+    project.apply();
+    project.assert_empty_plan();
+    let store = server.store();
+    assert_eq!(store.id("models", "provider_id", &store.id("providers", "name", "P")), store.id("models", "model", "m1"));
+}
+
+#[test]
+fn what_a_new_connection_names_by_its_id_is_not_deleted() {
+    let server = server();
+    let project = with_dependents(&server, "orphan", &provider(""));
+    project.apply();
+    declare(&project, &format!("{OTHER}{}", literal("")));
+    server.requests();
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(ran.code == 4 && said(&ran).contains("PB0402") && said(&ran).contains("`t/m`"), "{ran}");
+    assert_eq!(server.writes(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_deleted_for_a_name_that_somebody_else_has() {
+    let server = server();
+    let named = |name: &str, region: &str| {
+        format!(
+            "  p: {{ target: t, kind: provider, lifecycle: {{ replace: true }}, spec: {{ name: {name}, region: {region} }} }}\n"
+        )
+    };
+    let project = project(&server, &[], &named("P", "a"));
+    project.apply();
+    declare(&project, &named("P2", "b"));
+    project.run(&["plan", "--out", "plan.json"]);
+    server.store().add("providers", json!({ "name": "P2" }));
+    server.requests();
+    // The plan knows of it; a plan that is older looks once more.
+    for args in [&["apply", "--yes"][..], &["apply", "plan.json"]] {
+        let ran = project.run(args);
+        assert!(ran.code != 0 && said(&ran).contains("would delete the old object and then meet it"), "{args:?}: {ran}");
+        assert_eq!(server.writes(), Vec::<String>::new(), "{args:?}");
+    }
+    assert_eq!(server.store().objects["providers"].len(), 2);
+}
+
+#[test]
+fn a_replacement_that_only_deleted_has_changed_something() {
+    let server = server();
+    let replaced =
+        |region: &str| provider(&format!(", region: {region}")).replace("kind: ", "lifecycle: { replace: true }, kind: ");
+    let project = project(&server, &[], &replaced("a"));
+    project.apply();
+    declare(&project, &replaced("b"));
+    server.store().refuses_creates = true;
+    let ran = project.run(&["apply", "--yes"]);
+    assert_eq!(ran.code, 3, "{ran}");
+    assert!(said(&ran).contains("is deleted already; the next run creates what is missing"), "{ran}");
+    server.store().refuses_creates = false;
+    project.apply();
+    project.assert_empty_plan();
+}
+
+#[test]
+fn a_mask_that_vanished_shows_that_the_secret_did() {
+    let server = server();
+    let fields = (
+        "config: { type: object }",
+        "config: { type: object, merge: true, values: { type: string, secret: always, reads_as: mask } }",
+    );
+    let project = project(&server, &[fields], &provider(", config: { secret_a: \"${{ env.K }}\", secret_b: \"${{ env.L }}\" }"));
+    project.apply();
+    project.assert_empty_plan();
+    let id = server.store().id("providers", "name", "P");
+    server.store().patch("providers", &id, &json!({ "config": { "secret_a": "key-00000001" } }));
+    assert_eq!(project.planned(), ["t/p rotate"]);
+    project.apply();
+    assert_eq!(server.store().objects["providers"][&id]["config"]["secret_b"], "key-00000002");
     project.assert_empty_plan();
 }
 

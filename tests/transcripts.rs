@@ -412,7 +412,7 @@ fn help_leads_the_way() {
               doctor       Check what a run needs: targets, credentials, files, state
               explain      What a code means, with an example that fails and one that works
             Other:
-              platform     Check a platform definition of your own, ask its API about it, or draft one
+              platform     Check a definition of your own, ask its API about it, draft one
               sandbox      Serve the vendors' APIs on loopback, to try things out
               schema       Print a JSON Schema
               completions  Print the script that completes commands, addresses and targets

@@ -206,7 +206,7 @@ pub enum Command {
     /// What a code means, with an example that fails and one that works
     #[command(after_help = "Examples:\n  patchbay explain PB0103\n  patchbay explain exit-codes\n  patchbay explain --list")]
     Explain(super::explain::ExplainArgs),
-    /// Check a platform definition of your own, ask its API about it, or draft one
+    /// Check a definition of your own, ask its API about it, draft one
     Platform(super::platform::PlatformArgs),
     /// Serve the vendors' APIs on loopback, to try things out
     #[command(

@@ -50,7 +50,7 @@ pub fn of_outcome(outcome: &Outcome) -> u8 {
         }
     }
     // A field that was ignored is a change that was made in part, and so is a write whose test failed.
-    let partly = done || errors.iter().any(|d| [codes::READ_BACK, codes::TEST_FAILED].contains(&d.code));
+    let partly = done || outcome.touched || errors.iter().any(|d| [codes::READ_BACK, codes::TEST_FAILED].contains(&d.code));
     match of_errors(&errors) {
         OK => OK,
         _ if partly => PARTLY,

@@ -48,7 +48,7 @@ pub enum PlatformCommand {
     New(NewArgs),
     /// Ask a live API whether its definition is right, with an object that is made, changed and deleted for it
     #[command(
-        after_help = "Examples:\n  patchbay platform probe gw/openai\n  patchbay platform probe gw/openai --yes --write platforms/gw.probe.yaml\n  patchbay platform probe kore-test/support --leave      where the API cannot delete\n\nThe object is like the connection, under a name of its own and with secrets that open nothing. Nothing else is touched."
+        after_help = "Examples:\n  patchbay platform probe gw/openai\n  patchbay platform probe gw/openai --yes --write platforms/gw.probe.yaml\n  patchbay platform probe kore-test/support --leave  where none can be deleted\n\nThe object is like the connection, under a name of its own and with secrets that\nopen nothing. Nothing else is touched."
     )]
     Probe(probe::ProbeArgs),
 }

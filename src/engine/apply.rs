@@ -67,6 +67,8 @@ pub struct Shared {
     pub ids: RefCell<BTreeMap<Address, String>>,
     /// What is wanted of each connection, references filled in as far as they are known.
     pub specs: RefCell<BTreeMap<Address, Arc<Connection>>>,
+    /// What was deleted to be made anew.
+    pub replaced: RefCell<BTreeSet<Address>>,
     /// The next operation's number.
     pub next_op: Cell<u64>,
     /// Trouble that belongs to no single change.
@@ -148,6 +150,7 @@ pub async fn apply(run: &Run<'_>, plan: &Plan, mut stop: watch::Receiver<Stop>) 
         let ending = endings
             .remove(&n)
             .unwrap_or_else(|| if turns[n].has_written() { Ending::Unknown(write::abandoned(change)) } else { not_begun() });
+        outcome.touched |= turns[n].has_written();
         if turns[n].has_begun() {
             outcome.took.insert(change.address.clone(), turns[n].elapsed());
         }

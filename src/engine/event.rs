@@ -142,6 +142,8 @@ pub struct Outcome {
     pub endings: Vec<(Address, Action, Ending)>,
     /// How long each took that was begun.
     pub took: BTreeMap<Address, Duration>,
+    /// May anything have been changed at an API?
+    pub touched: bool,
     /// The signal that stopped it: 2 or 15.
     pub signal: Option<i32>,
     /// Trouble that belongs to no single change: the state could not be saved.

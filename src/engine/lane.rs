@@ -269,6 +269,9 @@ impl Lane {
                 }
             };
             let is_login = login.is_some();
+            if !is_login && !may_have_happened && is_write(request) {
+                report.event(&Event::Refused);
+            }
             let line = login.unwrap_or_else(|| request.line());
             let failed = |cause| CallError {
                 cause,
@@ -284,9 +287,6 @@ impl Lane {
                 return Err(failed(cause));
             }
             attempt += 1;
-            if !is_login && !may_have_happened && is_write(request) {
-                report.event(&Event::Refused);
-            }
             report.event(&Event::Retry {
                 target: self.target.clone(),
                 request: line,
@@ -333,7 +333,15 @@ impl Lane {
             return Ok(token);
         }
         let request = account.request();
-        let login = |attempt: Attempt| Attempt { login: Some(request.line()), ..attempt };
+        let login = |attempt: Attempt| {
+            if let CallFailure::Api(error) = &attempt.cause {
+                account.failed(error);
+            }
+            Attempt { login: Some(request.line()), ..attempt }
+        };
+        if let Some(error) = account.refusal() {
+            return Err(login(Attempt { cause: CallFailure::Api(error), pause: None, login: None }));
+        }
         let (answer, _) = self.exchange(&request, None, report, true).await.map_err(login)?;
         account.accept(&answer).map_err(|missing| {
             let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 
 use crate::base64;
 use crate::io::clock;
-use crate::platform::exchange::{RequestSpec, json_at};
-use crate::platform::model::{AuthScheme, Login};
+use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
+use crate::platform::model::{AuthScheme, ErrorClass, Login};
 use crate::secret::{Redactor, Secret};
 use crate::value::{Map, Value};
 
@@ -26,6 +26,8 @@ pub struct Account {
     redactor: Redactor,
     token: RefCell<Option<Token>>,
     made: Cell<u64>,
+    /// Why it was not let in. Asking again with the same password would only bring the account closer to being locked.
+    refusal: RefCell<Option<ApiError>>,
     /// Only one logs in; the others wait for its token.
     gate: tokio::sync::Mutex<()>,
 }
@@ -72,6 +74,7 @@ impl Account {
             redactor,
             token: RefCell::new(None),
             made: Cell::new(0),
+            refusal: RefCell::default(),
             gate: tokio::sync::Mutex::new(()),
         }
     }
@@ -80,6 +83,19 @@ impl Account {
     #[must_use]
     pub fn current(&self) -> Option<Token> {
         self.token.borrow().clone().filter(|token| token.until.is_none_or(|until| clock::instant() < until))
+    }
+
+    /// Why it was not let in, if it was refused for good in this run.
+    #[must_use]
+    pub fn refusal(&self) -> Option<ApiError> {
+        self.refusal.borrow().clone()
+    }
+
+    /// Remembers a login that failed, unless it may go well the next time.
+    pub fn failed(&self, error: &ApiError) {
+        if !matches!(error.class, Failure::Api(ErrorClass::Transient | ErrorClass::Throttled)) {
+            *self.refusal.borrow_mut() = Some(error.clone());
+        }
     }
 
     /// Waits until nobody else logs in.

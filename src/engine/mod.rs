@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `lane` | one target's requests: bounded, paced together, repeated where that is safe |
+//! | `create` | objects that are made, or made anew |
 //! | `delete` | one delete, from intent to tombstone |
 //! | `login` | a token for a user name and a password |
 //! | `reader` | a lane that can only look |
@@ -17,6 +18,7 @@
 //! | `event` | what is reported while it works |
 
 pub mod apply;
+mod create;
 mod delete;
 pub mod event;
 pub mod explain;

@@ -9,7 +9,7 @@ use super::apply::Run;
 use super::delete;
 use super::event::{Ending, Event};
 use super::explain::{Purpose, explain};
-use super::lane::{CallError, CallFailure, Lane};
+use super::lane::{CallError, Lane};
 use super::probe::{self, Verdict};
 use super::reader::{ReadLane, unexpected};
 use crate::config::connections::TestAfter;
@@ -26,7 +26,7 @@ use crate::plan::unit::{Content, units};
 use crate::plan::{body, unit};
 use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
 use crate::platform::model::Semantics;
-use crate::platform::object::{Object, natural_key, query_with_id, with_id};
+use crate::platform::object::{Object, query_with_id, with_id};
 use crate::state::{Entry, Intent, Record, TEST, Tombstone};
 use crate::value::Value;
 
@@ -90,7 +90,7 @@ pub(super) fn deadline(lane: &Lane) -> i64 {
     clock::now().as_second() + i64::try_from(lane.timeout().as_secs()).unwrap_or(0) + 5
 }
 
-fn tombstone(run: &Run<'_>, record: &Record, why: &str) -> Entry {
+pub(super) fn tombstone(run: &Run<'_>, record: &Record, why: &str) -> Entry {
     Entry::Tombstone(Tombstone {
         address: record.address.clone(),
         id: record.id.clone(),
@@ -122,17 +122,17 @@ pub(super) fn failed<T>(diagnostic: Diagnostic) -> Early<T> {
 }
 
 /// One change with everything that its request needs.
-struct Step<'s, 'r> {
-    run: &'s Run<'r>,
-    change: &'s Change,
-    connection: Connection,
-    rules: Rules<'r>,
-    target: &'r Target,
-    lane: &'r Lane,
+pub(super) struct Step<'s, 'r> {
+    pub(super) run: &'s Run<'r>,
+    pub(super) change: &'s Change,
+    pub(super) connection: Connection,
+    pub(super) rules: Rules<'r>,
+    pub(super) target: &'r Target,
+    pub(super) lane: &'r Lane,
     op: String,
     subject: String,
     /// Revisions that this very change has added: a replacement deletes before it creates.
-    added: Cell<u64>,
+    pub(super) added: Cell<u64>,
     /// What this change recorded last.
     recorded: RefCell<Option<Record>>,
 }
@@ -173,23 +173,23 @@ impl<'s, 'r> Step<'s, 'r> {
         })
     }
 
-    fn address(&self) -> &crate::address::Address {
+    pub(super) fn address(&self) -> &crate::address::Address {
         &self.connection.address
     }
 
-    fn prior(&self) -> Option<&'r Record> {
+    pub(super) fn prior(&self) -> Option<&'r Record> {
         let world = &self.run.world;
         self.change.moved_from.as_ref().and_then(|from| world.state.record(from)).or_else(|| world.record(self.address()))
     }
 
-    fn explain(&self, error: &CallError) -> Diagnostic {
+    pub(super) fn explain(&self, error: &CallError) -> Diagnostic {
         explain(self.lane, self.target, error, Purpose::Write(&self.subject), self.run.redactor)
             .label_opt(self.change.source, "declared here")
             .about(self.address())
     }
 
     /// Announces the request. From here on, whatever happens, the object can be found again.
-    async fn announce(&self, verb: &str) -> Early<()> {
+    pub(super) async fn announce(&self, verb: &str) -> Early<()> {
         let mut extra = serde_json::Map::new();
         extra.insert(SPEC.to_owned(), spec_digest(&self.connection).into());
         let intent = Intent {
@@ -225,11 +225,11 @@ impl<'s, 'r> Step<'s, 'r> {
             .collect()
     }
 
-    async fn void(&self, why: &str) {
+    pub(super) async fn void(&self, why: &str) {
         void(self.run, &self.op, why).await;
     }
 
-    fn nothing_pending(&self) -> Early<()> {
+    pub(super) fn nothing_pending(&self) -> Early<()> {
         let pending: Vec<String> = units(self.rules.kind, &self.connection.spec)
             .into_iter()
             .filter_map(|unit| match unit.content {
@@ -250,107 +250,13 @@ impl<'s, 'r> Step<'s, 'r> {
         )
     }
 
-    async fn create(&self) -> Early<Ending> {
-        self.nothing_pending()?;
-        let verb = &self.rules.kind.create;
-        let request = RequestSpec {
-            method: verb.method,
-            path: verb.path.clone(),
-            query: query_with_id(&verb.query, ""),
-            body: Some(body::with_constants(body::create(self.rules.kind, &self.connection.spec), &verb.body, "")),
-            idempotent: verb.idempotent,
-        };
-        self.announce("create").await?;
-        let answer = match self.lane.call_for_location(&request, self.run.report).await {
-            Ok((json, location)) => match Object::from_create(self.rules.collection, verb, &json, location.as_deref()) {
-                Some(object) => self.lane.tame(object).as_written(self.rules.kind),
-                None => self.find_created(&unexpected(no_id(&self.rules.collection.id), request.line())).await?,
-            },
-            Err(error) if !error.may_have_happened => {
-                self.void("refused").await;
-                return failed(self.explain(&error));
-            }
-            Err(error) => self.find_created(&error).await?,
-        };
-        self.run.shared.ids.borrow_mut().insert(self.address().clone(), answer.id.clone());
-        self.settle(&answer.id, None, Some(&answer), &[], true).await
-    }
-
-    /// Deletes the object and makes it anew.
-    async fn replace(&self) -> Early<Ending> {
-        self.nothing_pending()?;
-        let Some(record) = self.prior() else {
-            return failed(Diagnostic::error(
-                codes::INTERNAL,
-                format!("`{}` is to be replaced and has no record", self.address()),
-            ));
-        };
-        match self.read_one(&record.id).await {
-            Ok(Some(fresh)) => {
-                let now = basis(&self.connection, self.rules.kind, &fresh);
-                if self.change.basis != Basis::default() && now != self.change.basis {
-                    return failed(self.stale());
-                }
-                delete::object(self.run, self.lane, self.target, self.rules.kind, record).await?;
-            }
-            // What it belonged to took it along when that was replaced: nothing is left to delete.
-            Ok(None) => {
-                let gone = tombstone(self.run, record, "gone");
-                if let Err(error) = self.run.committer.commit(vec![gone]).await {
-                    return failed(error.diagnostic());
-                }
-            }
-            Err(error) => return failed(self.explain(&error)),
-        }
-        self.added.set(1);
-        self.create().await
-    }
-
-    /// The answer to a create was lost or unreadable: was it made? The list tells.
-    async fn find_created(&self, error: &CallError) -> Early<Object> {
-        let answered = !error.is_login && matches!(&error.cause, CallFailure::Api(api) if matches!(api.class, Failure::Api(_)));
-        let unknown = |what: String| {
-            let mut diagnostic = self.explain(error);
-            diagnostic.code = codes::OUTCOME_UNKNOWN;
-            diagnostic = diagnostic.note(what).help("`patchbay plan` looks again before anything is created");
-            Err(Box::new(Ending::Unknown(diagnostic)))
-        };
-        let key = natural_key(self.rules.collection, self.rules.kind, &self.connection.spec);
-        let mut pauses = LAG.into_iter().filter(|_| !answered);
-        let (complete, found) = loop {
-            let Ok(listing) = ReadLane::of(self.lane).list(self.rules.collection, self.run.report).await else {
-                return unknown(format!("the list could not be read to look for `{}`", self.change.name));
-            };
-            let complete = listing.complete == crate::platform::object::Completeness::Certain;
-            let named = |o: &Object| key.is_some() && o.natural_key(self.rules.collection) == key;
-            let found: Vec<Object> = listing.objects.into_iter().filter(named).collect();
-            // Some servers list a new object only after a moment.
-            match pauses.next().filter(|_| found.is_empty()) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => break (complete, found),
-            }
-        };
-        let mut found = found.into_iter();
-        match (found.next(), found.next()) {
-            // The plan saw no object of this name in a complete list, so this one came with our request.
-            (Some(object), None) => Ok(object.as_written(self.rules.kind)),
-            (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
-            (None, _) if answered && complete => {
-                self.void("refused, and not in the list").await;
-                failed(self.explain(error))
-            }
-            (None, _) => unknown(format!("patchbay looked for `{}` and found none; it may still appear", self.change.name)),
-        }
-    }
-
     async fn update(&self) -> Early<Ending> {
         self.nothing_pending()?;
         let Some(id) = &self.change.id else {
             return failed(Diagnostic::error(codes::INTERNAL, format!("`{}` is to be changed and has no id", self.address())));
         };
         let fresh = self.fresh(id).await?;
-        let now = fresh.as_ref().map(|o| basis(&self.connection, self.rules.kind, o)).unwrap_or_default();
-        if self.change.basis != Basis::default() && now != self.change.basis {
+        if self.is_moved(fresh.as_ref()) {
             return failed(self.stale());
         }
         let live = fresh.as_ref().map_or(Live::Trusted, Live::Read);
@@ -447,7 +353,7 @@ impl<'s, 'r> Step<'s, 'r> {
     }
 
     /// One object now: by its own read, or out of the list where the API has none.
-    async fn read_one(&self, id: &str) -> Result<Option<Object>, CallError> {
+    pub(super) async fn read_one(&self, id: &str) -> Result<Option<Object>, CallError> {
         let object = if self.rules.collection.read.is_some() {
             ReadLane::of(self.lane).read(self.rules.collection, id, self.run.report).await?
         } else {
@@ -474,7 +380,16 @@ impl<'s, 'r> Step<'s, 'r> {
         }
     }
 
-    fn stale(&self) -> Diagnostic {
+    /// Is it another one than the plan saw? Where something that it refers to was made anew in this run, that may have
+    /// emptied the reference: then we changed it ourselves.
+    pub(super) fn is_moved(&self, fresh: Option<&Object>) -> bool {
+        let replaced = self.run.shared.replaced.borrow();
+        let by_us = self.change.depends_on.iter().any(|address| replaced.contains(address));
+        let now = fresh.map(|object| basis(&self.connection, self.rules.kind, object)).unwrap_or_default();
+        !by_us && self.change.basis != Basis::default() && now != self.change.basis
+    }
+
+    pub(super) fn stale(&self) -> Diagnostic {
         Diagnostic::error(codes::STALE, format!("`{}` was changed at the API since the plan", self.address()))
             .label_opt(self.change.source, "declared here")
             .help("nothing was sent; plan again")
@@ -491,7 +406,7 @@ impl<'s, 'r> Step<'s, 'r> {
     }
 
     /// After a write: read back, record.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         id: &str,
         before: Option<&Object>,
@@ -679,7 +594,7 @@ impl<'s, 'r> Step<'s, 'r> {
     }
 }
 
-fn no_id(field: &str) -> ApiError {
+pub(super) fn no_id(field: &str) -> ApiError {
     unexpected_answer(format!("the answer to the create has no `{field}`"))
 }
 

@@ -46,6 +46,9 @@ struct User {
 /// What refers to an object: `(target, kind, id)`.
 type Users<'w> = BTreeMap<(&'w str, &'w str, String), Vec<User>>;
 
+/// What is going to refer to an object: addresses by `(target, kind, id)`.
+type Literals = BTreeMap<(String, String, String), Vec<Address>>;
+
 /// Looks at every delete and replacement of a plan. What must not be done is blocked, what goes along is said.
 pub(super) fn check(world: &World<'_>, changes: &mut [Change], found: &mut Diagnostics) {
     let is_end = |c: &Change| matches!(c.action, Action::Delete | Action::Replace);
@@ -56,12 +59,13 @@ pub(super) fn check(world: &World<'_>, changes: &mut [Change], found: &mut Diagn
     loop {
         let mut settled = true;
         warnings.clear();
+        let literals = literal(world, changes);
         for n in 0..changes.len() {
             if !is_end(&changes[n]) {
                 continue;
             }
             let Some(effect) = effect(world, &changes[n]) else { continue };
-            let fate = fate(world, changes, n, effect, &users);
+            let fate = fate(world, changes, n, effect, (&users, &literals));
             for other in fate.replaced {
                 changes[other].action = Action::Replace;
                 changes[other].request = kind_of(world, &changes[other]).map(create_outline);
@@ -142,7 +146,7 @@ struct Fate {
     blocked: Option<(Vec<Diagnostic>, Reason)>,
 }
 
-fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, users: &Users<'_>) -> Fate {
+fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, (users, literals): (&Users<'_>, &Literals)) -> Fate {
     let change = &changes[n];
     let target = change.address.target();
     let key = change.id.clone().map(|id| (target, change.kind.as_str(), id));
@@ -169,6 +173,12 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, use
                 let is_protected = effect == Dependents::Cascade && is_protected(world, owner);
                 if is_protected { protected.push(owner.clone()) } else { stays.push(format!("`{owner}`")) }
             }
+        }
+    }
+    let named = change.id.clone().and_then(|id| literals.get(&(target.to_owned(), change.kind.clone(), id)));
+    for other in named.into_iter().flatten().map(|address| format!("`{address}`")) {
+        if !stays.contains(&other) {
+            stays.push(other);
         }
     }
     stays.extend(unseen(world, change));
@@ -232,6 +242,20 @@ fn is_protected(world: &World<'_>, address: &Address) -> bool {
 
 fn is_recorded(world: &World<'_>, owner: &Address, used: &Address) -> bool {
     world.state.record(owner).is_some_and(|record| record.depends_on.contains(used))
+}
+
+/// The connections that this run would write, by the ids in them. An id that is said literally orders nothing, so what
+/// it names may be about to go.
+fn literal(world: &World<'_>, changes: &[Change]) -> Literals {
+    let mut all = Literals::new();
+    for change in changes.iter().filter(|c| matches!(c.action, Action::Create | Action::Update | Action::Rotate)) {
+        let spec = change.connection.as_ref().map(|connection| &connection.spec);
+        for (used, id) in kind_of(world, change).zip(spec).map(|(kind, spec)| references(kind, spec)).unwrap_or_default() {
+            let key = (change.address.target().to_owned(), used.to_owned(), id);
+            all.entry(key).or_default().push(change.address.clone());
+        }
+    }
+    all
 }
 
 /// The lists that were cut short: what they do not show may refer to it all the same.

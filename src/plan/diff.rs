@@ -269,6 +269,16 @@ fn judge(s: &Subject<'_>, unit: &Unit<'_>, stamp: Stamp<'_>) -> FieldChange {
                 let judged = (Verdict::ChangedOutside(Outside::ValueDiffers), Cause::Drift);
                 return change(Side::Secret(record.map(|r| r.fp.clone())), Side::Secret(Some(fingerprint)), judged);
             }
+            // It had a mask after our write, and a whole object without one has no secret behind it.
+            let had_mask = unit.field.reads_as == ReadsAs::Mask && record.is_some_and(|r| r.mask_at.as_deref() == Some("read"));
+            if had_mask
+                && matches!(s.live, Live::Read(_))
+                && live.is_none_or(Value::is_null)
+                && s.kind.read_back == ReadBack::Full
+            {
+                let judged = (Verdict::ChangedOutside(Outside::MaskDiffers), Cause::Drift);
+                return change(Side::Secret(record.map(|r| r.fp.clone())), Side::Secret(Some(fingerprint)), judged);
+            }
             let mask = shown_text.map(|text| s.fingerprinter.mask(address, &path, text));
             let mut judged = verdict::secret(&Evidence {
                 wanted: wanted.expose(),

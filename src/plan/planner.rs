@@ -359,6 +359,14 @@ fn change(world: &World<'_>, connection: Connection, rules: Rules<'_>, found: &m
             Err(uncovered)
                 if connection.lifecycle.replace && matches!(rules.kind.delete, Delete::By(_)) && trusted_record.is_some() =>
             {
+                let key = natural_key(rules.collection, rules.kind, &connection.spec);
+                let of_the_name = key.iter().flat_map(|key| list.ids_named(key));
+                let strangers =
+                    of_the_name.filter(|other| other != id && world.other_owner(&connection.address, other).is_none());
+                if let Some(other) = strangers.min() {
+                    found.push(name_taken(&connection, rules, &change.name, other));
+                    return None;
+                }
                 if connection.lifecycle.prevent_destroy || trusted_record.is_some_and(|r| r.guards.contains("prevent_destroy")) {
                     found.push(
                         Diagnostic::error(
@@ -508,6 +516,14 @@ fn taken(connection: &Connection, rules: Rules<'_>, name: &str, id: Option<&str>
         .label(span, "the name is taken")
         .help("choose another name, or allow taking it over: adopt = true, with the kind that it has")
         .about(&connection.address)
+}
+
+/// A replacement under a name that another object has: ours would be deleted, and the other one would stand in the way.
+#[must_use]
+pub fn name_taken(connection: &Connection, rules: Rules<'_>, name: &str, other: &str) -> Diagnostic {
+    let why = "the replacement would delete the old object and then meet it";
+    let error = taken(connection, rules, name, Some(other), why);
+    error.help("choose another name, or take that object away first; nothing was deleted")
 }
 
 fn cut_short(connection: &Connection, list: &LiveList) -> Diagnostic {

@@ -27,6 +27,8 @@ pub struct Store {
     pub cascades: bool,
     /// Does a mask in an update keep what is stored? Otherwise it is stored.
     pub mask_keeps: bool,
+    /// Is every create refused?
+    pub refuses_creates: bool,
     /// Counts writes: stamps and ids are made of it.
     pub count: u64,
 }
@@ -103,7 +105,11 @@ impl Store {
             if self.cascades {
                 users.retain(|_, user| user[*field] != id);
             } else {
-                users.values_mut().filter(|user| user[*field] == id).for_each(|user| user[*field] = Value::Null);
+                for user in users.values_mut().filter(|user| user[*field] == id) {
+                    self.count += 1;
+                    user[*field] = Value::Null;
+                    user["updated"] = self.count.into();
+                }
             }
         }
         gone
@@ -121,6 +127,7 @@ impl Store {
                 Some(object) => (200, shown(object, None)),
                 None => (404, json!({ "error": "not found" })),
             },
+            ("POST", _) if self.refuses_creates => (400, json!({ "error": "no" })),
             ("POST", [collection]) => {
                 let parent = self.references.iter().find(|(_, users, _)| users == collection);
                 let body = body.cloned().unwrap_or_default();

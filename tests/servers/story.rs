@@ -60,6 +60,17 @@ impl Story {
         self.declare(&left);
     }
 
+    /// From now on with a definition of the project's own: the built-in one with this text replaced.
+    pub fn redefine(&self, platform: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(format!("{}/schemas/platforms/{platform}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(text.contains(from), "{from}");
+        let own = text.replace(&format!("platform: {platform}"), "platform: own").replace(from, to);
+        self.project.write("own.yaml", &own);
+        self.project.replace("patchbay.toml", &format!("platform = \"{platform}\""), "platform = \"own\"");
+        let toml = self.project.read("patchbay.toml");
+        self.project.write("patchbay.toml", &format!("{toml}\n[platforms.own]\ndefinition = \"own.yaml\"\n"));
+    }
+
     /// As if somebody else had checked the files out, without the state.
     pub fn lose_state(&self) {
         std::fs::remove_file(self.project.path().join("patchbay.state")).unwrap();
