@@ -364,6 +364,27 @@ fn what_a_new_connection_names_by_its_id_is_not_deleted() {
 }
 
 #[test]
+fn a_test_that_stamps_the_object_is_no_change_by_others() {
+    let server = server();
+    let delete = "    delete: { method: DELETE, path: \"/providers/{id}\" }\n";
+    let test = "    test: { method: POST, path: \"/providers/{id}/health\", passed: { field: status, is: [healthy] }, trust: call, moves_watermark: true }\n";
+    let after = provider(", api_key: \"${{ env.K }}\"").replace("kind: ", "lifecycle: { test: after }, kind: ");
+    let project = project(&server, &[(delete, &format!("{delete}{test}"))], &after);
+    let doubts = || project.json(&["plan"]).0["unverifiable"].as_array().unwrap().len();
+    project.apply();
+    assert_eq!(doubts(), 0, "after a write that was tested");
+    let ran = project.run(&["test"]);
+    assert!(ran.code == 0 && ran.stdout.contains("1 passed"), "{ran}");
+    assert_eq!(doubts(), 0, "after a test by hand");
+    project.assert_empty_plan();
+    // What others did is not forgotten over a test.
+    let id = server.store().id("providers", "name", "P");
+    server.store().patch("providers", &id, &json!({ "api_key": "theirs" }));
+    assert_eq!(project.run(&["test"]).code, 0);
+    assert_eq!(doubts(), 1);
+}
+
+#[test]
 fn nothing_is_deleted_for_a_name_that_somebody_else_has() {
     let server = server();
     let named = |name: &str, region: &str| {

@@ -1,4 +1,7 @@
-//! `patchbay test`: asks the APIs to test the connections that exist. Nothing that patchbay manages is changed.
+//! `patchbay test`: asks the APIs to test the connections that exist. Nothing that patchbay manages is changed; where a test
+//! itself moves an object's stamp, the new one is recorded.
+
+use std::time::Duration;
 
 use clap::Args;
 use futures_util::future::join_all;
@@ -12,16 +15,19 @@ use super::{Context, exit};
 use crate::diagnostic::{Diagnostic, has_errors, tidy};
 use crate::engine::event::Report;
 use crate::engine::explain::{Purpose, explain};
-use crate::engine::lane::Lane;
-use crate::engine::probe::{self, Verdict};
+use crate::engine::lane::{CallError, Lane};
+use crate::engine::probe::{self, Candidate, Verdict};
 use crate::engine::reader::readers;
 use crate::engine::refresh::refresh;
-use crate::io::clock;
+use crate::io::store::{self, Committer, Opened};
+use crate::io::{clock, process};
 use crate::plan::model::Change;
 use crate::plan::observed::Observed;
 use crate::plan::planner::plan;
+use crate::platform::model::Test;
 use crate::secret::Redactor;
 use crate::source::Sources;
+use crate::state::{Entry, Record};
 use crate::view;
 use crate::view::digest::{Digest, Frame};
 use crate::view::test::{Outcome, Report as TestReport, Tested};
@@ -64,7 +70,8 @@ pub async fn run(context: &Context<'_>, args: &TestArgs) -> u8 {
     let chosen: Vec<&Change> =
         plan.changes.iter().filter(|c| c.connection.is_some() && session.options.selector.matches(&c.address)).collect();
     let tests = chosen.iter().map(|change| one(&session, &gathered.project.targets, change, context.redactor, &lines));
-    let connections: Vec<Tested> = join_all(tests).await;
+    let (connections, stamped): (Vec<Tested>, Vec<Option<Record>>) = join_all(tests).await.into_iter().unzip();
+    found.extend(record(&session, stamped.into_iter().flatten().collect()).await.err());
     found.extend(connections.iter().filter_map(|tested| match &tested.outcome {
         Outcome::Unknown(diagnostic) => Some((**diagnostic).clone()),
         _ => None,
@@ -92,13 +99,14 @@ async fn one(
     change: &Change,
     redactor: &Redactor,
     report: &dyn Report,
-) -> Tested {
+) -> (Tested, Option<Record>) {
     let name = change.address.target();
+    let mut stamped = None;
     let outcome = match (session.lanes.get(name), targets.get(name)) {
         (Some(lane), Some(target)) => match lane.definition.kinds.get(&change.kind).and_then(|kind| kind.test.as_ref()) {
             None => Outcome::NoTest,
             Some(_) if change.id.is_none() => Outcome::NotThere,
-            Some(verb) => match probe::test(lane, verb, change.id.as_deref().unwrap_or_default(), redactor, report).await {
+            Some(verb) => match test(session, lane, verb, change, redactor, report, &mut stamped).await {
                 Ok((Verdict::Passed(message), took)) => Outcome::Passed { message, took, trust: verb.trust },
                 Ok((Verdict::Failed(message), took)) => Outcome::Failed { message, took },
                 Err(error) => {
@@ -110,5 +118,42 @@ async fn one(
         },
         _ => Outcome::NotThere,
     };
-    Tested { address: change.address.clone(), kind: change.kind.clone(), outcome }
+    (Tested { address: change.address.clone(), kind: change.kind.clone(), outcome }, stamped)
+}
+
+/// One test. Where it moves the object's stamp, `stamped` is the record with the new one.
+async fn test(
+    session: &Session,
+    lane: &Lane,
+    verb: &Test,
+    change: &Change,
+    redactor: &Redactor,
+    report: &dyn Report,
+    stamped: &mut Option<Record>,
+) -> Result<(Verdict, Duration), CallError> {
+    let id = change.id.as_deref().unwrap_or_default();
+    let kind = lane.definition.kinds.get(&change.kind);
+    let record = session.state.record(&change.address).filter(|record| record.id == id);
+    let (Some(kind), Some(record), Some(connection)) = (kind, record, change.connection.as_deref()) else {
+        return probe::test(lane, verb, id, redactor, report).await;
+    };
+    let (verdict, stamp) = Candidate { lane, kind, connection, record, redactor, report }.test(verb).await;
+    *stamped = stamp.map(|stamp| Record { seen: Some(stamp), rev: record.rev + 1, ..record.clone() });
+    verdict
+}
+
+/// Records the stamps that tests have left, unless another run has written there meanwhile.
+async fn record(session: &Session, mut stamped: Vec<Record>) -> Result<(), Diagnostic> {
+    if stamped.is_empty() {
+        return Ok(());
+    }
+    let Opened { journal, state: now, .. } =
+        session.location.open(session.lineage.clone(), process::this_run()).await.map_err(|e| e.diagnostic())?;
+    session::writable(&now)?;
+    stamped.retain(|record| now.rev(&record.address) + 1 == record.rev);
+    let (journal, _) = store::begin(journal).await.map_err(|e| e.diagnostic())?;
+    let committer = Committer::start(journal).map_err(|e| e.diagnostic())?;
+    let entries = stamped.into_iter().map(Entry::Record).collect();
+    committer.commit(entries).await.map_err(|e| e.diagnostic())?;
+    committer.finish().await.map(drop).map_err(|e| e.diagnostic())
 }

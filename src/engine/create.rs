@@ -1,7 +1,7 @@
 //! Objects that are made: new ones, and those that are made anew because nothing else changes them.
 
 use super::delete;
-use super::event::Ending;
+use super::event::{Ending, Event};
 use super::lane::{CallError, CallFailure};
 use super::reader::{ReadLane, unexpected};
 use super::write::{Early, LAG, Step, failed, no_id, tombstone};
@@ -119,6 +119,7 @@ impl Step<'_, '_> {
             (Some(object), None) => Ok(object.as_written(self.rules.kind)),
             (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
             (None, _) if answered && complete => {
+                self.run.report.event(&Event::Refused);
                 self.void("refused, and not in the list").await;
                 failed(self.explain(error))
             }

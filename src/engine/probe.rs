@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use super::event::Report;
 use super::lane::{CallError, CallFailure, Lane};
-use super::reader::unexpected;
+use super::reader::{ReadLane, unexpected};
 use crate::address::Address;
+use crate::config::desired::Connection;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::io::clock;
+use crate::plan::diff;
 use crate::platform::exchange::{ApiError, Failure, harmless, json_at};
-use crate::platform::model::{ErrorClass, Passed, Test};
-use crate::platform::object::about;
+use crate::platform::model::{ErrorClass, Kind, Passed, Test};
+use crate::platform::object::{Object, about};
 use crate::secret::Redactor;
+use crate::state::Record;
 
 /// What a test said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,59 @@ pub async fn test(
         },
     };
     Ok((verdict, started.elapsed()))
+}
+
+/// An object with everything that its test needs.
+#[derive(Clone, Copy)]
+pub struct Candidate<'c> {
+    /// Its target.
+    pub lane: &'c Lane,
+    /// Its kind.
+    pub kind: &'c Kind,
+    /// How the connection is declared.
+    pub connection: &'c Connection,
+    /// What is recorded of it.
+    pub record: &'c Record,
+    /// Knows the secrets.
+    pub redactor: &'c Redactor,
+    /// Where events go.
+    pub report: &'c dyn Report,
+}
+
+impl std::fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Candidate({})", self.record.address)
+    }
+}
+
+impl Candidate<'_> {
+    /// Lets the API test it. With the verdict comes the stamp that its record is to have from now on, where the test moves
+    /// it: only if nobody else has touched the object between our last write and the look after the test.
+    pub async fn test(&self, verb: &Test) -> (Result<(Verdict, Duration), CallError>, Option<String>) {
+        let test = test(self.lane, verb, &self.record.id, self.redactor, self.report);
+        if !verb.moves_watermark {
+            return (test.await, None);
+        }
+        let before = self.look().await.filter(|object| object.watermark.is_some() && object.watermark == self.record.seen);
+        let verdict = test.await;
+        let Some(before) = before else { return (verdict, None) };
+        let same = |now: &Object| {
+            let digest = |object: &Object| diff::live_digest(self.connection, self.kind, object);
+            digest(&before) == digest(now)
+        };
+        let stamp = self.look().await.filter(same).and_then(|now| now.watermark);
+        (verdict, stamp)
+    }
+
+    async fn look(&self) -> Option<Object> {
+        let collection = self.lane.definition.collections.get(&self.kind.collection).filter(|c| c.read.is_some())?;
+        ReadLane::of(self.lane)
+            .read(collection, &self.record.id, self.report)
+            .await
+            .ok()
+            .flatten()
+            .map(|o| o.as_written(self.kind))
+    }
 }
 
 /// What a successful answer says; an answer that says neither is no verdict, and the error tells what it lacks.
@@ -106,6 +162,7 @@ mod tests {
             passed,
             message: None,
             trust: Trust::Call,
+            moves_watermark: false,
         };
         for (answer, verdict) in [
             (json!({"ok": true}), Some(true)),

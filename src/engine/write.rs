@@ -10,7 +10,7 @@ use super::delete;
 use super::event::{Ending, Event};
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, Lane};
-use super::probe::{self, Verdict};
+use super::probe::{self, Candidate, Verdict};
 use super::reader::{ReadLane, unexpected};
 use crate::config::connections::TestAfter;
 use crate::config::desired::Connection;
@@ -514,8 +514,18 @@ impl<'s, 'r> Step<'s, 'r> {
     /// same, so that nothing is built upon a connection that does not work.
     async fn test(&self, id: String, mut warnings: Vec<Diagnostic>) -> Ending {
         let Some(verb) = &self.rules.kind.test else { return Ending::Done { id: Some(id), warnings } };
-        match probe::test(self.lane, verb, &id, self.run.redactor, self.run.report).await {
-            Ok((Verdict::Passed(_), _)) => self.tested().await,
+        let Some(record) = self.recorded.borrow().clone() else { return Ending::Done { id: Some(id), warnings } };
+        let candidate = Candidate {
+            lane: self.lane,
+            kind: self.rules.kind,
+            connection: &self.connection,
+            record: &record,
+            redactor: self.run.redactor,
+            report: self.run.report,
+        };
+        let (verdict, stamp) = candidate.test(verb).await;
+        match verdict {
+            Ok((Verdict::Passed(_), _)) => self.tested(stamp).await,
             Ok((Verdict::Failed(message), _)) => {
                 let error = probe::failure(self.address(), message.as_deref())
                     .label_opt(self.change.source, "declared here, with `test: after`")
@@ -528,16 +538,17 @@ impl<'s, 'r> Step<'s, 'r> {
                 warning.severity = crate::diagnostic::Severity::Warning;
                 warnings.push(warning.note("it was written and is recorded; the API could not be asked to test it"));
                 // No verdict is no debt: what cannot be tested would be owed for ever.
-                self.tested().await;
+                self.tested(stamp).await;
             }
         }
         Ending::Done { id: Some(id), warnings }
     }
 
-    /// The record, without the mark that a test is owed.
-    async fn tested(&self) {
+    /// The record, without the mark that a test is owed, and with the stamp that the test left.
+    async fn tested(&self, stamp: Option<String>) {
         let Some(mut record) = self.recorded.take() else { return };
         record.extra.shift_remove(TEST);
+        record.seen = stamp.or(record.seen);
         record.rev += 1;
         if let Err(error) = self.run.committer.commit(vec![Entry::Record(record)]).await {
             self.run.shared.trouble.borrow_mut().push(error.diagnostic());

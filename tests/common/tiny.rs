@@ -127,6 +127,11 @@ impl Store {
                 Some(object) => (200, shown(object, None)),
                 None => (404, json!({ "error": "not found" })),
             },
+            // A test that writes what it found to the object.
+            ("POST", [collection, id, "health"]) => {
+                self.patch(collection, id, &json!({ "health": "fine" }));
+                (200, json!({ "status": "healthy" }))
+            }
             ("POST", _) if self.refuses_creates => (400, json!({ "error": "no" })),
             ("POST", [collection]) => {
                 let parent = self.references.iter().find(|(_, users, _)| users == collection);

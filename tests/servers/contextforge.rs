@@ -284,6 +284,11 @@ fn contextforge_what_others_change_is_seen_and_put_back() {
     story.run(&["apply", "--yes", "--rewrite-secrets"]);
     story.settles();
     assert_eq!(server.stored(), forge(KEY, NESTED));
+    // Asked for by us, the same check is no change by others.
+    let ran = story.run(&["test", "forge/openai"]);
+    assert!(ran.stdout.contains("Tested 1 connection: "), "{ran}");
+    story.settles();
+    assert_eq!(server.stored(), forge(KEY, NESTED));
 }
 
 #[test]

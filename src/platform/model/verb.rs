@@ -199,6 +199,10 @@ pub struct Test {
     pub message: Option<String>,
     /// What a pass proves.
     pub trust: Trust,
+    /// Does the test write its result to the object, so that the object's `watermark` moves? Then the stamp that it leaves
+    /// is recorded, and no change by others is read out of it.
+    #[serde(default)]
+    pub moves_watermark: bool,
 }
 
 /// Where an answer says whether a test passed: a path of `true` or `false`, or `{ field, is, is_not }`.
