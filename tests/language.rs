@@ -385,6 +385,36 @@ fn a_test_that_stamps_the_object_is_no_change_by_others() {
 }
 
 #[test]
+fn what_null_does_not_empty_is_emptied_by_its_word_or_blocked() {
+    let server = server();
+    server.store().ignores_null = true;
+    let project = project(
+        &server,
+        &[
+            ("label: { type: string }", "label: { type: string, emptied_by: \"\" }"),
+            ("covers: [model, label]", "covers: [model, label], nulls: ignored"),
+            (
+                "semantics: merge, covers: [name, api_key, config] }",
+                "semantics: merge, nulls: ignored, covers: [name, region, api_key, config] }",
+            ),
+        ],
+        &format!("{}{MODEL}", provider(", region: eu")),
+    );
+    project.apply();
+    server.requests();
+    project.replace("connections/all.yaml", "label: L", "label: null");
+    project.apply();
+    let id = server.store().id("models", "model", "m1");
+    assert_eq!(server.writes(), [format!("PATCH /models/{id} {}", json!({ "label": "" }))]);
+    project.assert_empty_plan();
+    // Nothing stands for null here, and to send it would do nothing.
+    project.replace("connections/all.yaml", "region: eu", "region: null");
+    let ran = project.run(&["apply", "--yes"]);
+    assert!(ran.code == 4 && said(&ran).contains("takes no notice of null"), "{ran}");
+    assert_eq!(server.writes(), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_is_deleted_for_a_name_that_somebody_else_has() {
     let server = server();
     let named = |name: &str, region: &str| {

@@ -7,7 +7,7 @@ use crate::platform::compare::same;
 use crate::platform::export::written_form;
 use crate::platform::mask;
 use crate::platform::model::{
-    Compare, Covers, Delete, Field, Kind, OtherSecrets, PatchForm, ReadBack, ReadsAs, Requires, SecretRule, Semantics,
+    Compare, Covers, Delete, Field, Kind, Nulls, OtherSecrets, PatchForm, ReadBack, ReadsAs, Requires, SecretRule, Semantics,
     Transition, Update,
 };
 use crate::platform::object::{with_id, with_id_in};
@@ -121,7 +121,7 @@ pub fn choices<'k>(
         let cost = carried.len();
         let resends = carried.into_iter().filter(|path| !writes.iter().any(|w| path.starts_with(w))).collect();
         let may_lose = if verb.semantics == Semantics::Merge { Vec::new() } else { unseen(kind, &body) };
-        let body = renamed(body, verb);
+        let body = renamed(emptied(kind, body, verb), verb);
         all.push((cost, Choice { verb, body, resends, may_lose }));
     }
     // Stable: of verbs that need equally many secrets, the first of the definition stays first.
@@ -182,6 +182,18 @@ fn renamed(mut body: Value, verb: &Update) -> Value {
     body
 }
 
+/// Where null is ignored, what empties a field stands in its place.
+fn emptied(kind: &Kind, mut body: Value, verb: &Update) -> Value {
+    if let (Nulls::Ignored, Value::Map(map)) = (verb.nulls, &mut body) {
+        for (name, value) in map.iter_mut().filter(|(_, value)| value.is_null()) {
+            if let Some(empty) = kind.fields.get(name).and_then(|field| field.emptied_by.as_ref()) {
+                *value = Value::String(empty.clone());
+            }
+        }
+    }
+    body
+}
+
 /// The API's rule behind a blocked change, in words.
 #[must_use]
 pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
@@ -189,10 +201,10 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
         .update
         .iter()
         .map(|verb| match &verb.covers {
-            Covers::All => format!("{} changes every field", verb.method.as_str()),
+            Covers::All => format!("{} changes every field{}", verb.method.as_str(), emptying(verb)),
             Covers::Fields(fields) => {
                 let fields: Vec<String> = fields.iter().map(|f| format!("`{f}`")).collect();
-                format!("{} changes only {}", verb.method.as_str(), fields.join(", "))
+                format!("{} changes only {}{}", verb.method.as_str(), fields.join(", "), emptying(verb))
             }
         })
         .collect();
@@ -216,12 +228,19 @@ pub fn rule(kind: &Kind, uncovered: &Uncovered) -> String {
     }
 }
 
+fn emptying(verb: &Update) -> &'static str {
+    if verb.nulls == Nulls::Ignored { ", and takes no notice of null" } else { "" }
+}
+
 fn covers(verb: &Update, kind: &Kind, path: &FieldPath, connection: &Connection, live: Option<&Value>) -> bool {
     let covered = match &verb.covers {
         Covers::All => path.top().is_some_and(|top| kind.fields.contains_key(top)),
         Covers::Fields(fields) => fields.iter().any(|f| path.starts_with(&FieldPath::parse(f))),
     };
-    covered && !verb.except.iter().any(|t| excepted(t, kind, path, connection, live))
+    let field = path.top().filter(|_| path.steps().len() == 1).and_then(|top| kind.fields.get(top));
+    let is_null = || connection.spec.at(path).is_some_and(Value::is_null);
+    let stays = verb.nulls == Nulls::Ignored && field.is_some_and(|field| field.emptied_by.is_none()) && is_null();
+    covered && !stays && !verb.except.iter().any(|t| excepted(t, kind, path, connection, live))
 }
 
 /// An exception holds unless it is certain that it does not: where the value before is unknown, it may be the one.

@@ -327,6 +327,9 @@ fn check_references(definition: &Definition, fields: &IndexMap<String, Field>, a
 
 /// What only an object has.
 fn check_object(name: &str, field: &Field, at: &str, wrong: Wrong<'_>) {
+    if field.emptied_by.is_some() && field.kind != FieldType::String {
+        wrong(&format!("{at}.emptied_by"), format!("`{name}` is no text, so no text empties it"), "type: string");
+    }
     if field.other_secrets != OtherSecrets::Lost && !field.merge {
         wrong(
             &format!("{at}.other_secrets"),

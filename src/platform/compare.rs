@@ -19,6 +19,9 @@ pub fn same(field: &Field, desired: &Value, observed: Option<&Value>) -> bool {
 /// The one text for all spellings of a value; what digests are made of.
 #[must_use]
 pub fn normal(field: &Field, value: &Value) -> String {
+    if field.emptied_by.is_some() && value.expose_str() == field.emptied_by.as_deref() {
+        return Value::Null.canonical();
+    }
     if let (FieldType::Set, Some(list)) = (field.kind, value.as_list()) {
         let mut items: Vec<String> = list.iter().map(Value::canonical).collect();
         items.sort();

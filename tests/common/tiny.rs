@@ -27,6 +27,8 @@ pub struct Store {
     pub cascades: bool,
     /// Does a mask in an update keep what is stored? Otherwise it is stored.
     pub mask_keeps: bool,
+    /// Does an update take no notice of null?
+    pub ignores_null: bool,
     /// Is every create refused?
     pub refuses_creates: bool,
     /// Counts writes: stamps and ids are made of it.
@@ -89,9 +91,9 @@ impl Store {
     /// Changes an object as a request would.
     pub fn patch(&mut self, collection: &str, id: &str, body: &Value) {
         self.count += 1;
-        let (count, keeps) = (self.count, self.mask_keeps);
+        let (count, keeps, ignores_null) = (self.count, self.mask_keeps, self.ignores_null);
         let object = self.objects.get_mut(collection).unwrap().get_mut(id).unwrap();
-        for (name, value) in body.as_object().unwrap() {
+        for (name, value) in body.as_object().unwrap().iter().filter(|(_, value)| !(ignores_null && value.is_null())) {
             let stored = object[name].take();
             object[name] = if keeps { kept(value, &stored) } else { value.clone() };
         }

@@ -31,6 +31,8 @@ pub struct Field {
     pub equals: IndexMap<String, Vec<String>>,
     /// How two values are compared.
     pub compare: Compare,
+    /// What empties it, sent in place of null and as good as null in a read: `""`. For updates that ignore null.
+    pub emptied_by: Option<String>,
     /// Is an object compared and managed key by key, so that keys that nobody declared are left alone?
     pub merge: bool,
     /// How such an object goes into a partial update.

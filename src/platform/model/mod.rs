@@ -15,8 +15,8 @@ use crate::path::FieldPath;
 
 pub use self::field::{Compare, Field, FieldType, KeptBy, OtherSecrets, PatchForm, ReadsAs, SecretRule};
 pub use self::verb::{
-    Covers, Create, Delete, DeleteRequest, Dependents, Method, Passed, PassedWord, Requires, Semantics, Test, Transition, Trust,
-    Update,
+    Covers, Create, Delete, DeleteRequest, Dependents, Method, Nulls, Passed, PassedWord, Requires, Semantics, Test, Transition,
+    Trust, Update,
 };
 
 /// A whole definition file.

@@ -52,6 +52,9 @@ pub struct Update {
     /// Changes that it cannot make all the same.
     #[serde(default)]
     pub except: Vec<Transition>,
+    /// What it does with a field that is null.
+    #[serde(default)]
+    pub nulls: Nulls,
     /// Fields that it takes under another path than a create does.
     #[serde(default)]
     pub writes_as: IndexMap<String, String>,
@@ -64,6 +67,17 @@ pub struct Update {
     /// Where the object stands in the answer.
     #[serde(default)]
     pub item: String,
+}
+
+/// What an update does with a field that is null.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nulls {
+    /// It empties the field.
+    #[default]
+    Clear,
+    /// It takes no notice: a field without `emptied_by` cannot be emptied.
+    Ignored,
 }
 
 /// What the API does with fields that are not sent.
