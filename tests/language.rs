@@ -550,3 +550,90 @@ fn the_rules_of_values_hold_for_every_key() {
     assert_eq!(server.store().objects["providers"]["p-1"]["config"]["api_key"], json!(null));
     project.assert_empty_plan();
 }
+
+/// Both lists show objects whole.
+const WHOLE: [(&str, &str); 2] = [
+    ("list: { path: /providers,", "list: { path: /providers, items_are_whole: true,"),
+    ("list: { path: /models,", "list: { path: /models, items_are_whole: true,"),
+];
+
+const LISTS: [&str; 2] = ["GET /models", "GET /providers"];
+
+#[test]
+fn what_a_list_shows_whole_is_not_read_to_look_at_it() {
+    let server = server();
+    let text = format!("{}{OTHER}{MODEL}", provider(", config: { a: 1 }"));
+    let project = project(&server, &WHOLE, &text);
+    project.apply();
+    let asked = |args: &[&str], code: i32, texts: &[&str]| {
+        server.requests();
+        let ran = project.run(args);
+        assert!(ran.code == code && texts.iter().all(|text| said(&ran).contains(text)), "{args:?}: {ran}");
+        let mut requests = server.requests();
+        requests.sort();
+        let (whole, part) = (LISTS.to_vec(), vec![LISTS[1]]);
+        assert_eq!(requests, if args[0] == "show" { part } else { whole }, "{args:?}");
+        ran
+    };
+    for refresh in ["auto", "full", "none"] {
+        asked(&["plan", "--detailed-exitcode", "--refresh", refresh], 0, &[]);
+    }
+    asked(&["drift"], 0, &[]);
+    let ran = asked(&["drift", "--refresh", "auto"], 0, &[]);
+    assert!(!said(&ran).contains("were not read"), "{ran}");
+    // What the list shows is what is compared, also where a stamp stands still and whatever refers to it.
+    server.store().objects.get_mut("providers").unwrap().get_mut("p-1").unwrap()["config"] = json!({ "a": 2 });
+    let change = "config {\"a\":2} → {\"a\":1} drift";
+    asked(&["plan", "--detailed-exitcode"], 2, &[change]);
+    asked(&["drift"], 2, &["t/p", "config"]);
+    let ran = asked(&["show", "t/p"], 0, &["{\"a\":2}"]);
+    assert!(!said(&ran).contains("only seen in the list"), "{ran}");
+    // Before and after a write it is read.
+    server.requests();
+    project.apply();
+    let about: Vec<String> = server.requests().into_iter().filter(|line| line.contains("p-1")).collect();
+    let write = format!("PATCH /providers/p-1 {}", json!({ "config": { "a": 1 } }));
+    assert_eq!(about, ["GET /providers/p-1", write.as_str(), "GET /providers/p-1"]);
+    project.assert_empty_plan();
+    // Nor is anything read to be taken over, by its name or by its id, or to be written down.
+    std::fs::remove_file(project.path().join("patchbay.state")).unwrap();
+    asked(&["plan"], 0, &["adopt"]);
+    asked(&["export"], 0, &["config: a: 1", "label: L"]);
+    asked(&["import", "t/p", "p-1", "--yes"], 0, &["Adopted 1."]);
+    project.apply();
+    project.assert_empty_plan();
+}
+
+#[test]
+fn what_a_whole_list_does_not_show_is_read() {
+    let server = server();
+    let project = project(&server, &WHOLE, &format!("{}{OTHER}", provider("")));
+    project.apply();
+    let id = server.store().id("providers", "name", "Q");
+    let asked = |args: &[&str]| {
+        server.requests();
+        let ran = project.run(args);
+        (ran, server.requests().into_iter().filter(|line| line.contains("/p-")).collect::<Vec<_>>())
+    };
+    // It is in no list and yet there.
+    let read = [format!("GET /providers/{id}")];
+    server.store().unlisted.push(id.clone());
+    for args in [&["plan", "--detailed-exitcode"][..], &["drift"], &["drift", "--refresh", "auto"]] {
+        let (ran, reads) = asked(args);
+        assert!(ran.code == 0 && reads == read, "{args:?}: {reads:?} {ran}");
+    }
+    server.store().patch("providers", &id, &json!({ "name": "theirs" }));
+    let (ran, reads) = asked(&["drift"]);
+    assert!(ran.code == 2 && reads == read && said(&ran).contains("t/q"), "{reads:?} {ran}");
+    // What is pinned to an id that no list shows is read, too.
+    let hidden = server.store().add("providers", json!({ "name": "H" }));
+    server.store().unlisted.push(hidden.clone());
+    declare(&project, &format!("{}{OTHER}  h: {{ target: t, kind: provider, spec: {{ name: H }} }}\n", provider("")));
+    let (ran, reads) = asked(&["import", "t/h", &hidden, "--yes"]);
+    assert!(ran.code == 0 && reads.contains(&format!("GET /providers/{hidden}")), "{reads:?} {ran}");
+    // Gone at last.
+    server.store().objects.get_mut("providers").unwrap().remove(&id);
+    let (ran, reads) = asked(&["plan"]);
+    assert!(reads.contains(&read[0]) && said(&ran).contains("t/q"), "{reads:?} {ran}");
+    assert!(project.planned().contains(&"t/q create".to_owned()));
+}

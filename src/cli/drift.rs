@@ -109,7 +109,7 @@ pub async fn run(context: &Context<'_>, args: &DriftArgs) -> u8 {
             state: session.location.name(),
             requests: session.lanes.values().map(Lane::requests).sum(),
             elapsed: started.elapsed(),
-            notes: notes(&session, &drift),
+            notes: notes(&world, &session, &drift),
         };
         show(out, &drift, &head);
         out.diagnostics(&found, &sources);
@@ -133,9 +133,10 @@ fn show(out: &Out, drift: &Drift, head: &view::plan::Head) {
     out.text(&text);
 }
 
-fn notes(session: &Session, drift: &Drift) -> Vec<String> {
+fn notes(world: &World<'_>, session: &Session, drift: &Drift) -> Vec<String> {
     let mut notes = Vec::new();
-    if drift.refresh == Refresh::Auto {
+    let may_be_unread = |r: &Record| home(world, r).is_none_or(|(_, collection)| !collection.is_read_by_list());
+    if drift.refresh == Refresh::Auto && session.state.records().any(may_be_unread) {
         notes.push("objects whose modification time has not moved were not read (--refresh auto)".to_owned());
     }
     if !session.has_key && session.state.records().any(|r| !r.secrets.is_empty()) {

@@ -218,7 +218,7 @@ async fn objects(
         );
     }
     let mut objects = listing.objects;
-    if collection.read.is_some() {
+    if !collection.is_read_by_list() {
         let reads = join_all(objects.iter().map(|object| ReadLane::of(lane).read(collection, &object.id, lines))).await;
         let mut full = Vec::with_capacity(objects.len());
         for (listed, read) in objects.into_iter().zip(reads) {

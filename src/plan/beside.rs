@@ -290,20 +290,21 @@ fn recorded_only<'w>(world: &World<'w>, record: &'w Record) -> Beside<'w> {
     let target = record.address.target();
     let home = world.definitions.get(target).and_then(|d| {
         let kind = d.kinds.get(&record.kind)?;
-        Some((kind, world.observed.list(target, &kind.collection)?))
+        Some((kind, d.collections.get(&kind.collection)?, world.observed.list(target, &kind.collection)?))
     });
     let (live, object) = match home {
         None => (LiveSide::Unknown, None),
-        Some((_, list)) => match list.object(&record.id) {
+        Some((_, collection, list)) => match list.object(&record.id) {
             Some(listed) => {
-                let side = LiveSide::There { id: record.id.clone(), watermark: listed.watermark.clone(), read: false };
+                let read = collection.is_read_by_list();
+                let side = LiveSide::There { id: record.id.clone(), watermark: listed.watermark.clone(), read };
                 (side, Some(listed))
             }
             None if list.is_complete() => (LiveSide::None, None),
             None => (LiveSide::Unknown, None),
         },
     };
-    let body = home.zip(object).map(|((kind, _), object)| guard(kind, None, &object.clone().as_written(kind).body));
+    let body = home.zip(object).map(|((kind, ..), object)| guard(kind, None, &object.clone().as_written(kind).body));
     let paths = record.fields.keys().chain(record.secrets.keys());
     let rows = paths
         .map(|text| {

@@ -436,7 +436,7 @@ fn bookkeeping(connection: &Connection, record: &Record) -> Option<String> {
     (!news.is_empty()).then(|| format!("in the state alone: {}", news.join(", ")))
 }
 
-/// The object as it was read: in detail, or from the list where the API has no read.
+/// The object as it was read: in detail, or from the list where that shows as much.
 #[must_use]
 pub fn live_object<'w>(
     world: &World<'w>,
@@ -447,7 +447,7 @@ pub fn live_object<'w>(
 ) -> Option<Cow<'w, Object>> {
     let object = match world.observed.detail(target, &rules.kind.collection, id) {
         Some(Detail::Object(object)) => object,
-        _ if rules.collection.read.is_none() => list.object(id)?,
+        _ if rules.collection.is_read_by_list() => list.object(id)?,
         _ => return None,
     };
     Some(if rules.kind.reads_elsewhere() { Cow::Owned(object.clone().as_written(rules.kind)) } else { Cow::Borrowed(object) })

@@ -74,8 +74,9 @@ fn look(
     let list = world.observed.list(target, &rules.kind.collection)?;
     let record = world.record(&connection.address);
     let can_read = rules.collection.read.is_some();
+    let is_seen = |id: &str| rules.collection.is_read_by_list() && list.object(id).is_some();
     let mut read = |id: &str| {
-        if can_read {
+        if can_read && !is_seen(id) {
             reads.insert((target.to_owned(), rules.kind.collection.clone(), id.to_owned()));
         }
     };

@@ -230,6 +230,13 @@ fn check_collection(name: &str, collection: &Collection, at: &str, wrong: Wrong<
             wrong(&format!("{at}.list.paging"), "an answer that is a list has no cursor beside it".into(), help);
         }
     }
+    if list.items_are_whole && collection.read.is_none() {
+        wrong(
+            &format!("{at}.list.items_are_whole"),
+            "`items_are_whole` compares the list with a read, and there is none".into(),
+            "leave it out: without `read` the list is all there is",
+        );
+    }
     if let Some(read) = &collection.read {
         check_about("a read", &read.path, &read.query, &read.body, &format!("{at}.read"), wrong);
         check_method("a read", read.method, &[Method::Put, Method::Patch, Method::Delete], &format!("{at}.read.method"), wrong);

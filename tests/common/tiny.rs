@@ -29,6 +29,8 @@ pub struct Store {
     pub mask_keeps: bool,
     /// Does an update take no notice of null?
     pub ignores_null: bool,
+    /// The ids of objects that no list shows.
+    pub unlisted: Vec<String>,
     /// Is every create refused?
     pub refuses_creates: bool,
     /// Counts writes: stamps and ids are made of it.
@@ -121,8 +123,9 @@ impl Store {
         let steps: Vec<&str> = path.split(['/', '?']).skip(1).collect();
         match (method, steps.as_slice()) {
             ("GET", [collection]) => {
-                let all = self.objects.get(*collection).into_iter().flat_map(BTreeMap::values);
-                let all: Vec<Value> = all.map(|object| shown(object, None)).collect();
+                let all = self.objects.get(*collection).into_iter().flatten();
+                let all = all.filter(|(id, _)| !self.unlisted.contains(id));
+                let all: Vec<Value> = all.map(|(_, object)| shown(object, None)).collect();
                 (200, json!({ *collection: all, "total": all.len() }))
             }
             ("GET", [collection, id]) => match self.objects.get(*collection).and_then(|objects| objects.get(*id)) {

@@ -96,8 +96,18 @@ fn contextforge_is_built_from_the_ground_up_and_taken_down_from_the_top() {
     let mut all = forge(KEY, NESTED);
     all["Foreign"] = json!({"api_key": THEIRS, "config": {}});
     assert_eq!(server.stored(), all);
-    story.settles();
     server.seen();
+    story.settles();
+    let asked = server.seen();
+    let is_list = |path: &str| ["/llm/providers", "/llm/models"].iter().any(|list| path.contains(&format!("{list}?")));
+    assert!(asked.iter().all(|seen| is_list(&seen.path) || seen.path.contains("/auth/login")), "looking is listing: {asked:#?}");
+    for collection in ["providers", "models"] {
+        let list = server.does("GET", &format!("/llm/{collection}?page_size=500"), &Value::Null);
+        for listed in list[collection].as_array().unwrap() {
+            let path = format!("/llm/{collection}/{}", listed["id"].as_str().unwrap());
+            assert_eq!(*listed, server.does("GET", &path, &Value::Null), "an item of the list is what a read shows");
+        }
+    }
 
     story.drop_connection("gpt");
     story.drop_connection("openai");

@@ -103,7 +103,19 @@ fn mlflow_is_built_from_the_ground_up_and_taken_down_from_the_top() {
     let both = json!({"house-key": {"api_key": KEY}, "foreign": {"api_key": THEIRS}});
     assert_eq!(server.stored(), both);
     story.settles();
-    assert_eq!(server.lines(), [""; 0], "looking writes nothing");
+    let asked = server.seen();
+    assert!(asked.iter().all(|seen| seen.method == "GET" && seen.path.ends_with("/list")), "looking is listing: {asked:#?}");
+    for (collection, item, id) in [
+        ("secrets", "secret", "secret_id"),
+        ("model-definitions", "model_definition", "model_definition_id"),
+        ("endpoints", "endpoint", "endpoint_id"),
+    ] {
+        let all = call(&server, "GET", &format!("{collection}/list"), &Value::Null)[collection.replace('-', "_")].clone();
+        for listed in all.as_array().unwrap() {
+            let path = format!("{collection}/get?{id}={}", listed[id].as_str().unwrap());
+            assert_eq!(*listed, call(&server, "GET", &path, &Value::Null)[item], "an item of the list is what a read shows");
+        }
+    }
     let (key, gpt) = (secret_id(&server, "house-key"), live(&server, "model-definitions", "house-gpt"));
     assert_eq!(gpt["secret_id"], key);
     let chat = live(&server, "endpoints", "house-chat");

@@ -119,18 +119,7 @@ fn listed(subject: &Subject<'_>, evidence: &Evidence) -> Vec<Finding> {
             "every part of the natural key must be a text that the list shows as it was written",
         ),
         (Some(_), None) => finding.agrees("the object"),
-        (Some(item), Some(read)) => {
-            let shown = |object: &Object, path: &FieldPath| object.body.at(path).is_some_and(|value| !value.is_null());
-            let missing: Vec<String> = units(subject.kind, &subject.disposable.connection.spec)
-                .iter()
-                .filter(|unit| shown(read, &unit.path) && !shown(item, &unit.path))
-                .map(|unit| unit.path.to_string())
-                .collect();
-            match missing.is_empty() {
-                true => finding.agrees("everything that a read shows"),
-                false => finding.agrees(format!("its name; only a read shows {}", quoted(missing.iter().map(String::as_str)))),
-            }
-        }
+        (Some(item), Some(read)) => beside_read(subject, finding, item, read),
     });
     let finding =
         Finding::new("list", format!("whether {line} certifies that nothing is missing"), in_collection(subject, "list"));
@@ -149,6 +138,37 @@ fn listed(subject: &Subject<'_>, evidence: &Evidence) -> Vec<Finding> {
         ),
     });
     all
+}
+
+/// What a list shows of an object, beside what a read shows.
+fn beside_read(subject: &Subject<'_>, finding: Finding, item: &Object, read: &Object) -> Finding {
+    fn shown<'o>(object: &'o Object, path: &FieldPath) -> Option<&'o Value> {
+        object.body.at(path).filter(|value| !value.is_null())
+    }
+    let units = units(subject.kind, &subject.disposable.connection.spec);
+    let all = |is: &dyn Fn(Option<&Value>, Option<&Value>) -> bool| -> Vec<String> {
+        let found = units.iter().filter(|unit| is(shown(item, &unit.path), shown(read, &unit.path)));
+        found.map(|unit| unit.path.to_string()).collect()
+    };
+    let names = |paths: &[String]| quoted(paths.iter().map(String::as_str));
+    let missing = all(&|listed, read| listed.is_none() && read.is_some());
+    let other = all(&|listed, read| listed.is_some() && listed != read);
+    if subject.collection.list.items_are_whole {
+        let finding = Finding { at: in_collection(subject, "list.items_are_whole"), ..finding };
+        let way_out = "leave `items_are_whole` out: what is listed is then read where it may have moved";
+        return match (missing.as_slice(), other.as_slice()) {
+            ([], []) => finding.agrees("everything that a read shows"),
+            ([], other) => finding.contradicts(format!("another value than a read of {}", names(other)), way_out),
+            (missing, _) => finding.contradicts(format!("its name; only a read shows {}", names(missing)), way_out),
+        };
+    }
+    match missing.as_slice() {
+        [] if other.is_empty() && subject.collection.read.is_some() => {
+            finding.agrees("everything that a read shows, so `items_are_whole: true` may do")
+        }
+        [] => finding.agrees("everything that a read shows"),
+        missing => finding.agrees(format!("its name; only a read shows {}", names(missing))),
+    }
 }
 
 fn pages(subject: &Subject<'_>, evidence: &Evidence) -> Option<Finding> {
@@ -247,6 +267,9 @@ pub(super) fn stamps(subject: &Subject<'_>, evidence: &Evidence) -> Vec<Finding>
         });
         if let Some(item) = evidence.list.as_ref().and_then(|list| list.item.as_ref()) {
             match (&item.watermark, &first.watermark) {
+                (None, _) if subject.collection.list.items_are_whole => {
+                    all.push(finding().contradicts("a list does not show it", "leave `items_are_whole` out"));
+                }
                 (None, _) => all.push(finding().noted("a list does not show it, so every object is read")),
                 (Some(a), Some(b)) if a != b => all.push(
                     finding().contradicts("a list shows another one than a read", "name one that both show in the same form"),

@@ -400,6 +400,37 @@ fn stamps_prove_something_only_if_they_move_with_a_change_and_not_with_a_read() 
 }
 
 #[test]
+fn a_list_shows_as_much_as_a_read_or_not() {
+    let none = || serde_json::Value::Null;
+    for (is_whole, has_read, in_list, expected) in [
+        (false, true, None, "list agrees everything that a read shows, so `items_are_whole: true` may do"),
+        (false, false, None, "list agrees everything that a read shows"),
+        (false, true, Some(("note", none())), "list agrees its name; only a read shows `note`"),
+        (false, true, Some(("note", json!("cut"))), "list agrees everything that a read shows"),
+        (true, true, None, "list agrees everything that a read shows"),
+        (true, true, Some(("note", none())), "list contradicts its name; only a read shows `note`"),
+        (true, true, Some(("note", json!("cut"))), "list contradicts another value than a read of `note`"),
+    ] {
+        let found = with_subject(|subject, live| {
+            let mut collection = subject.collection.clone();
+            collection.list.items_are_whole = is_whole;
+            collection.read = collection.read.filter(|_| has_read);
+            let mut item = live.clone();
+            match in_list.clone() {
+                Some((at, serde_json::Value::Null)) => drop(item.body.take(&FieldPath::parse(at))),
+                Some((at, value)) => item.body.put(&FieldPath::parse(at), value.into()),
+                None => {}
+            }
+            let list = Listed { item: Some(item), count: 1, complete: Completeness::Certain };
+            let evidence = Evidence { reads: vec![live.clone(); 2], list: Some(list), ..Evidence::default() };
+            findings(&Subject { collection: &collection, ..*subject }, &evidence)
+        });
+        let shown: Vec<String> = found.iter().map(|f| format!("{} {} {}", f.topic, f.verdict.word(), f.answer)).collect();
+        assert!(shown.iter().any(|line| line == expected), "{expected}\n{shown:#?}");
+    }
+}
+
+#[test]
 fn where_nothing_was_made_nothing_is_found() {
     assert_eq!(with_subject(|subject, _| findings(subject, &Evidence::default())), []);
 }

@@ -129,6 +129,16 @@ fn a_path_is_nothing_but_a_path() {
 }
 
 #[test]
+fn a_list_is_whole_beside_a_read() {
+    let list = "list: { path: /things, items: things, total: total }\n    read: { path: \"/things/{id}\", item: thing }\n";
+    let whole = |read: &str| format!("list: {{ path: /things, items: things, total: total, items_are_whole: true }}\n{read}");
+    assert_eq!(wrong(list, &whole("    read: { path: \"/things/{id}\", item: thing }\n")), Vec::<String>::new());
+    let why = "`items_are_whole` compares the list with a read, and there is none";
+    let help = "leave it out: without `read` the list is all there is";
+    assert_eq!(wrong(list, &whole("")), [format!("PB0114 my.yaml:15 {why} | {help}")]);
+}
+
+#[test]
 fn what_cannot_work_is_an_error() {
     const CONDITION: &str = " | give it a `status`, a part of the message (`message_has`) or a `code`";
     const HEADER: &str = " | letters, digits and hyphens, such as `X-Tenant`";

@@ -248,9 +248,20 @@ pub struct List {
     pub items_may_be_absent: bool,
     /// Where the total number stands: the certificate that a list is complete.
     pub total: Option<String>,
+    /// Does an item show everything that a read of the object would show? Then nothing that is listed is read to look at it.
+    #[serde(default)]
+    pub items_are_whole: bool,
     /// How to get more than one page.
     #[serde(default)]
     pub paging: Paging,
+}
+
+impl Collection {
+    /// Is an object that the list shows as good as read, since there is no read or since it would show nothing more?
+    #[must_use]
+    pub fn is_read_by_list(&self) -> bool {
+        self.read.is_none() || self.list.items_are_whole
+    }
 }
 
 /// How a list is paged. A list counts as complete only with a certificate: `total` equals what came, or the API's
