@@ -9,6 +9,7 @@ use super::reader;
 use super::template::{Lookup, Reference, Renderer, has_template};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::path::{FieldPath, Step};
+use crate::platform::bounds::{self, Fault};
 use crate::platform::mask;
 use crate::platform::model::{Field, FieldType, Kind};
 use crate::platform::parse::is_secret;
@@ -131,7 +132,9 @@ impl Walk<'_, '_> {
             NodeKind::String(text) if has_template(text) => self.template(node, text, field, secret, path),
             NodeKind::String(text) if secret => {
                 self.literal_secret(node, text, path);
-                Value::Secret(Secret::new(text.as_str()))
+                let value = Value::Secret(Secret::new(text.as_str()));
+                self.check_bounds(node, &value, field, true, path);
+                value
             }
             NodeKind::Map(_) if field.is_some_and(|f| !f.is_free()) => {
                 let Some(field) = field else { return Value::Null };
@@ -174,6 +177,7 @@ impl Walk<'_, '_> {
                 if let Some(field) = field {
                     self.check_accepted(node, &value, field, path);
                 }
+                self.check_bounds(node, &value, field, secret, path);
                 value
             }
         }
@@ -256,6 +260,8 @@ impl Walk<'_, '_> {
         if let Some(field) = field {
             self.check_accepted(node, &value, field, path);
         }
+        // What comes from elsewhere is not measured for people.
+        self.check_bounds(node, &value, field, true, path);
         value
     }
 
@@ -308,6 +314,27 @@ impl Walk<'_, '_> {
                 Diagnostic::error(codes::NOT_ACCEPTED, format!("`{path}` cannot be {shown}"))
                     .label(node.span, "not an accepted value")
                     .help_opt(help),
+            );
+        }
+    }
+
+    /// How large, how long, of which form. No message has the value in it, nor the length of one that `is_hidden`.
+    fn check_bounds(&mut self, node: &Node, value: &Value, field: Option<&Field>, is_hidden: bool, path: &FieldPath) {
+        let Some(field) = field else { return };
+        for fault in bounds::faults(field, value) {
+            let (what, label) = match fault {
+                Fault::TooSmall => ("is too small", "too small".to_owned()),
+                Fault::TooLarge => ("is too large", "too large".to_owned()),
+                Fault::TooLong(_) if is_hidden => ("is too long", "too long".to_owned()),
+                Fault::TooLong(count) => ("is too long", format!("{count} characters")),
+                Fault::Form => ("has a form that is not accepted", "does not match".to_owned()),
+            };
+            let description = field.description.as_deref().filter(|_| fault == Fault::Form);
+            let help = [Some(bounds::wanted(field)), description.map(ToOwned::to_owned)];
+            self.found.push(
+                Diagnostic::error(codes::NOT_ACCEPTED, format!("`{path}` {what}"))
+                    .label(node.span, label)
+                    .help(help.into_iter().flatten().collect::<Vec<_>>().join("\n")),
             );
         }
     }

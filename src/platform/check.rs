@@ -3,8 +3,11 @@
 //! A definition may come from somebody else, and a target's credentials travel with every request that it names. So a path
 //! is a path below the base URL and nothing else, and what is deep or long has a limit.
 
+mod bounds;
+
 use indexmap::IndexMap;
 
+use self::bounds::check_bounds;
 use super::exchange::{climbs, is_unsafe};
 use super::model::{
     AuthScheme, Collection, Covers, Definition, Delete, Errors, Field, FieldType, Kind, Method, OtherSecrets, Paging, Passed,
@@ -301,6 +304,7 @@ fn check_fields(fields: &IndexMap<String, Field>, at: &str, wrong: Wrong<'_>) {
             _ => {}
         }
         check_object(name, field, &at, wrong);
+        check_bounds(name, field, &at, wrong);
         for word in field.equals.keys() {
             if !field.accepted.is_empty() && !field.accepted.contains(word) {
                 wrong(&at, format!("`equals` of `{name}` speaks of `{word}`, which is not in its enum"), "");
@@ -364,6 +368,7 @@ fn check_object(name: &str, field: &Field, at: &str, wrong: Wrong<'_>) {
     if deeper.into_iter().any(|inner| inner.read.is_some()) {
         wrong(&at, format!("what is in a value of `{name}` is read where it is written"), "");
     }
+    check_bounds("values", values, &at, wrong);
     check_fields(&values.fields, &format!("{at}.fields"), wrong);
     check_fields(&values.item, &format!("{at}.item"), wrong);
     if values.values.is_some() {

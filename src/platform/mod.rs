@@ -2,6 +2,7 @@
 //!
 //! Sans-I/O: requests and answers are values. Nothing here sends, waits or knows the time.
 
+pub mod bounds;
 pub mod builtin;
 mod check;
 pub mod compare;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use super::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
-use super::model::{Collection, Create, Field, Kind, Method, Paging};
+use super::model::{Collection, Create, Field, KeyForm, Kind, Method, Paging};
 use crate::path::FieldPath;
 use crate::value::Value;
 
@@ -98,8 +98,21 @@ pub fn natural_key(collection: &Collection, kind: &Kind, spec: &Value) -> Option
 }
 
 fn key_of<'v>(collection: &Collection, part: impl Fn(&str) -> Option<&'v str>) -> Option<Vec<String>> {
-    let folded = |part: &str| if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() };
-    collection.natural_key.iter().map(|path| part(path).map(folded)).collect()
+    collection.natural_key.iter().map(|path| part(path).map(|part| folded(collection.natural_key_as, part))).collect()
+}
+
+/// A part of a natural key, so that two that mean the same are equal.
+#[must_use]
+pub fn folded(form: KeyForm, part: &str) -> String {
+    match form {
+        KeyForm::Exact => part.to_owned(),
+        KeyForm::IgnoreCase => part.to_lowercase(),
+        KeyForm::Slug => {
+            let lower = part.to_lowercase();
+            let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+            words.collect::<Vec<_>>().join("-")
+        }
+    }
 }
 
 fn scalar(json: &serde_json::Value) -> Option<String> {
@@ -568,6 +581,42 @@ mod tests {
         let live = Object::from_json(&collection, &json!({"id": "t", "name": "x"})).unwrap();
         assert_eq!(live.natural_key(&collection), None);
         assert_eq!(natural_key(&collection, &kind, &Value::from(json!({}))), None);
+    }
+
+    #[test]
+    fn names_that_mean_the_same_are_one() {
+        for (form, left, right, same) in [
+            ("exact", "OpenAI", "OpenAI", true),
+            ("exact", "OpenAI", "openai", false),
+            ("ignore-case", "OpenAI", "openai", true),
+            ("ignore-case", "OPENAI-Ä", "openai-ä", true),
+            ("ignore-case", "open_ai", "open-ai", false),
+            ("slug", "OpenAI Main", "openai_main", true),
+            ("slug", "OpenAI Main", "openai-main", true),
+            ("slug", " OpenAI -- Main. ", "openai-main", true),
+            ("slug", "gpt-4.1", "GPT 4 1", true),
+            ("slug", "gpt-41", "gpt-4.1", false),
+            ("slug", "OpenAIMain", "openai-main", false),
+            ("slug", "Größe", "größe!", true),
+            ("slug", "--", "..", true),
+            ("slug", "--", "a", false),
+        ] {
+            let form = serde_json::from_value(json!(form)).unwrap();
+            assert_eq!(folded(form, left) == folded(form, right), same, "{form:?} {left:?} {right:?}");
+        }
+        assert_eq!(folded(KeyForm::Slug, "_OpenAI  Main 2.0_"), "openai-main-2-0");
+        // Everywhere that two keys are compared: of a spec and of a live object.
+        let mut collection = collection(&json!({"style": "none"}), false);
+        collection.natural_key_as = KeyForm::Slug;
+        let kind: Kind = serde_json::from_value(json!({
+            "title": "T", "collection": "things", "fields": {"name": {"required": true}},
+            "create": {"method": "POST", "path": "/things"}, "delete": "none"
+        }))
+        .unwrap();
+        let wanted = Some(vec!["openai-main".to_owned()]);
+        assert_eq!(natural_key(&collection, &kind, &Value::from(json!({"name": "OpenAI Main"}))), wanted);
+        let live = Object::from_json(&collection, &json!({"id": "t", "name": "openai_main"})).unwrap();
+        assert_eq!(live.natural_key(&collection), wanted);
     }
 
     #[test]

@@ -57,7 +57,7 @@ collections:
     read: { path: '/things/{id}' }
     id: id
     natural_key: [name]
-    natural_key_ignores_case: true
+    natural_key_as: ignore-case
 kinds:
   thing:
     title: Thing
@@ -69,6 +69,12 @@ kinds:
       weight: { type: number }
       loud: { type: boolean }
       note: { type: any }
+      heat: { type: number, min: 0, max: 2 }
+      count: { type: integer, min: 1 }
+      tag: { max_length: 4, pattern: '[a-z]+', examples: [a], description: Small letters. }
+      pin: { secret: always, max_length: 12, pattern: '[a-z0-9-]+' }
+      env: { type: object, values: { max_length: 3 } }
+      rows: { type: list, keyed_by: key, item: { key: {}, value: { secret: when-key-matches-auth, max_length: 5 } } }
     create: { method: POST, path: /things }
     delete: { method: DELETE, path: '/things/{id}' }
 ";

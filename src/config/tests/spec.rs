@@ -175,6 +175,99 @@ fn other_types_are_strict() {
 }
 
 #[test]
+fn numbers_and_texts_have_their_limits() {
+    table(
+        THING,
+        &[
+            ("retries: 3", "heat: 0\n      count: 1\n      tag: abcd", &[]),
+            ("retries: 3", "heat: 2.0", &[]),
+            ("retries: 3", "heat: 2.1", &["PB0103 error a.yaml:7:13 `heat` is too large | too large | a number from 0 to 2"]),
+            ("retries: 3", "heat: -1", &["PB0103 error a.yaml:7:13 `heat` is too small | too small | a number from 0 to 2"]),
+            ("retries: 3", "heat: hot", &["PB0104 error a.yaml:7:13 `heat` must be a number | this is a string"]),
+            ("retries: 3", "heat: null", &[]),
+            (
+                "retries: 3",
+                "count: 0",
+                &["PB0103 error a.yaml:7:14 `count` is too small | too small | a whole number, at least 1"],
+            ),
+            (
+                "retries: 3",
+                "tag: abcde",
+                &[
+                    "PB0103 error a.yaml:7:12 `tag` is too long | 5 characters | at most 4 characters; the whole text matches `[a-z]+`",
+                ],
+            ),
+            (
+                "retries: 3",
+                "tag: ab1",
+                &[
+                    "PB0103 error a.yaml:7:12 `tag` has a form that is not accepted | does not match | at most 4 characters; the whole text matches `[a-z]+` / Small letters.",
+                ],
+            ),
+            ("retries: 3", "tag: ''", &["PB0103 error a.yaml:7:12 `tag` has a form that is not accepted | [..]"]),
+            ("retries: 3", "tag: AB-12", &["PB0103 [..] `tag` is too long | [..]", "PB0103 [..] `tag` has a form [..]"]),
+            ("retries: 3", "env: { A: abc, B: null }", &[]),
+            (
+                "retries: 3",
+                "env: { A: abcd }",
+                &["PB0103 error a.yaml:7:17 `env.A` is too long | 4 characters | at most 3 characters"],
+            ),
+            (
+                "retries: 3",
+                "rows: [{ key: X-Plain, value: abcdef }]",
+                &["PB0103 error a.yaml:7:37 `rows[key=X-Plain].value` is too long | 6 characters | at most 5 characters"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn limits_hold_for_what_templates_give_and_no_message_has_it() {
+    table(
+        THING,
+        &[
+            ("retries: 3", "heat: ${{ env.HALF }}", &[]),
+            (
+                "retries: 3",
+                "heat: ${{ env.N }}",
+                &["PB0103 error a.yaml:7:13 `heat` is too large | too large | a number from 0 to 2"],
+            ),
+            (
+                "retries: 3",
+                "env: { A: '${{ env.KEY }}' }",
+                &["PB0103 error a.yaml:7:17 `env.A` is too long | too long | at most 3 characters"],
+            ),
+            (
+                "retries: 3",
+                "pin: ${{ env.KEY }}",
+                &[
+                    "PB0103 error a.yaml:7:12 `pin` is too long | too long | at most 12 characters; the whole text matches `[a-z0-9-]+`",
+                ],
+            ),
+            ("retries: 3", "tag: ${{ env.KEY }}", &["PB0103 [..] `tag` is too long | too long | [..]", "PB0103 [..]"]),
+            (
+                "retries: 3",
+                "rows: [{ key: Authorization, value: '${{ env.KEY }}' }]",
+                &["PB0103 error a.yaml:7:43 `rows[key=Authorization].value` is too long | too long | at most 5 characters"],
+            ),
+            // It is not known before the other connection is there.
+            ("retries: 3", "tag: ${{ connection(\"t2\").id }}\n  t2: { target: own, kind: thing, spec: { name: Two } }", &[]),
+        ],
+    );
+    let literal = with(THING, "retries: 3", "pin: Sesame-Open-9876");
+    let lines = read(&literal).lines();
+    assert_lines(
+        &lines,
+        &[
+            "PB0103 error a.yaml:7:12 `pin` is too long | too long | [..]",
+            "PB0103 error a.yaml:7:12 `pin` has a form [..] | does not match | [..]",
+        ],
+        "a literal secret",
+    );
+    assert!(!lines.contains("Sesame"), "{lines}");
+}
+
+#[test]
 fn only_accepted_values() {
     table(
         CUSTOM,

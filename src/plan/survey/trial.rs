@@ -7,6 +7,7 @@ use crate::config::desired::Connection;
 use crate::path::FieldPath;
 use crate::plan::body;
 use crate::plan::unit::{Content, units};
+use crate::platform::bounds::fits;
 use crate::platform::compare::same;
 use crate::platform::exchange::RequestSpec;
 use crate::platform::model::{Compare, Field, FieldType, Kind, ReadsAs, Requires, Semantics, Transition, Update};
@@ -322,10 +323,14 @@ fn is_keys(path: &FieldPath) -> bool {
 
 /// Another value that an API may take where it took this one.
 fn other(field: &Field, value: &Value) -> Option<Value> {
-    match value {
+    let is_taken = |value: &Value| fits(field, value);
+    let changed = match value {
         Value::Bool(is) => Some(Value::Bool(!is)),
         Value::Number(n) => match n.as_i64() {
-            Some(whole) => Some(Value::Number(whole.checked_add(1)?.into())),
+            Some(whole) => {
+                let next = [whole.checked_add(1), whole.checked_sub(1)].into_iter().flatten();
+                next.map(|whole| Value::Number(whole.into())).find(is_taken)
+            }
             // Less rather than more: many have an upper limit.
             None => serde_json::Number::from_f64(n.as_f64()? / 2.0).map(Value::Number),
         },
@@ -340,5 +345,6 @@ fn other(field: &Field, value: &Value) -> Option<Value> {
             Some(Value::List(items[..items.len() - 1].to_vec()))
         }
         _ => None,
-    }
+    };
+    changed.filter(is_taken)
 }

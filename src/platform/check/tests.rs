@@ -344,3 +344,45 @@ fn values_secrets_and_references_make_sense() {
         assert_eq!(wrong(&from, &to), expected, "{to}");
     }
 }
+
+#[test]
+fn what_values_look_like_makes_sense() {
+    for (rules, expected) in [
+        ("type: integer, min: 1, max: 1", vec![]),
+        ("type: number, min: 0.5, max: 2", vec![]),
+        ("max_length: 1", vec![]),
+        ("pattern: '[a-z]+ [0-9]'", vec![]),
+        ("pattern: 'sk-[0-9]+', examples: [sk-1]", vec![]),
+        ("secret: always, max_length: 20", vec![]),
+        ("type: object, values: { max_length: 3 }", vec![]),
+        ("type: list, keyed_by: key, item: { key: {}, value: { pattern: '[a-z]+ [0-9]' } }", vec![]),
+        ("min: 1", vec!["`note` is a string, which has no `min`"]),
+        ("type: boolean, max: 1", vec!["`note` is a boolean, which has no `max`"]),
+        ("type: integer, max_length: 1", vec!["`note` is a whole number, which has no `max_length`"]),
+        ("type: list, pattern: a", vec!["`note` is a list, which has no `pattern`"]),
+        ("type: number, examples: ['1']", vec!["`note` is a number, which has no `examples`"]),
+        ("enum: [a], max_length: 1", vec!["the enum of `note` says it all, so it has no `max_length`"]),
+        ("type: integer, min: 0.5", vec!["`note` is a whole number, so its `min` must be one"]),
+        ("type: integer, min: 2, max: 1", vec!["no number is at least 2 and at most 1"]),
+        ("type: number, min: 0.2, max: 0.1", vec!["no number is at least 0.2 and at most 0.1"]),
+        ("max_length: 0", vec!["`note` could only be empty"]),
+        ("max_length: -1", vec!["in a platform definition: invalid value: integer `-1`, expected usize"]),
+        ("type: number, min: low", vec!["in a platform definition: invalid type: string \"low\", expected a JSON number"]),
+        ("pattern: '[a-z'", vec!["in a platform definition: this is no pattern: unclosed character class"]),
+        ("pattern: '(?i)a'", vec!["in a platform definition: a pattern cannot have `(?` without `:`, which editors do not know"]),
+        ("pattern: 'sk-[0-9]+'", vec!["nobody can guess a value for `note` | examples: [one, another]"]),
+        ("secret: always, pattern: 'note [0-9]'", vec!["nobody can guess a value for `note` | examples: [one, another]"]),
+        (
+            "compare: url, max_length: 9, pattern: 'http.*'",
+            vec!["nobody can guess a value for `note` | examples: [one, another]"],
+        ),
+        ("pattern: 'sk-[0-9]+', examples: [sk-1, sk-a]", vec!["`note` cannot be \"sk-a\""]),
+        ("max_length: 2, examples: [abc]", vec!["`note` cannot be \"abc\""]),
+        ("type: object, values: { max: 3 }", vec!["`values` is a string, which has no `max`"]),
+        ("type: object, fields: { a: { min: 3 } }", vec!["`a` is a string, which has no `min`"]),
+        ("type: list, keyed_by: key, item: { key: {}, value: { min: 3 } }", vec!["`value` is a string, which has no `min`"]),
+    ] {
+        let expected: Vec<String> = expected.into_iter().map(|what| format!("PB0114 my.yaml:26 {what}")).collect();
+        assert_eq!(wrong("      note: {}", &format!("      note: {{ {rules} }}")), expected, "{rules}");
+    }
+}

@@ -7,6 +7,7 @@ use super::Keeper;
 use crate::path::{FieldPath, Step};
 use crate::platform::exchange::json_at;
 use crate::platform::model::{Collection, Field, Kind, PatchForm, ReadsAs, Semantics, Update};
+use crate::platform::object::folded;
 use crate::platform::parse::is_secret;
 
 /// When the first version of an object was written: `2030-01-01T00:00:00Z`.
@@ -44,7 +45,7 @@ impl Stored {
     #[must_use]
     pub fn own_id(&self, collection: &Collection) -> Option<String> {
         let own = json_at(&self.fields, &collection.id)?.as_str()?;
-        Some(if collection.natural_key_ignores_case { own.to_lowercase() } else { own.to_owned() })
+        Some(folded(collection.natural_key_as, own))
     }
 
     /// The natural key.
@@ -52,7 +53,7 @@ impl Stored {
     pub fn natural_key(&self, collection: &Collection) -> Option<Vec<String>> {
         let part = |path: &String| {
             let part = json_at(&self.fields, path)?.as_str()?;
-            Some(if collection.natural_key_ignores_case { part.to_lowercase() } else { part.to_owned() })
+            Some(folded(collection.natural_key_as, part))
         };
         collection.natural_key.iter().map(part).collect()
     }

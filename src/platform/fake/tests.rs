@@ -190,3 +190,15 @@ fn a_credential_is_needed() {
         assert_eq!(answer.status, status, "{header}: {value}, {key:?}");
     }
 }
+
+#[test]
+fn names_are_told_apart_as_the_definition_says() {
+    use super::object::Stored;
+    for (form, key) in [("exact", "OpenAI_Main"), ("ignore-case", "openai_main"), ("slug", "openai-main")] {
+        let collection = json!({"list": {"path": "/things", "items": "things"}, "id": "name", "natural_key": ["name"], "natural_key_as": form});
+        let collection = serde_json::from_value(collection).unwrap();
+        let kept = Stored::from_json(&json!({"kind": "thing", "stamp": 1, "fields": {"name": "OpenAI_Main"}})).unwrap();
+        assert_eq!(kept.natural_key(&collection), Some(vec![key.to_owned()]), "{form}");
+        assert_eq!(kept.own_id(&collection).as_deref(), Some(key), "{form}");
+    }
+}

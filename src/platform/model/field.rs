@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::pattern::Pattern;
+
 /// One field of a spec.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +29,17 @@ pub struct Field {
     /// The accepted values.
     #[serde(rename = "enum")]
     pub accepted: Vec<String>,
+    /// The least number that is accepted.
+    pub min: Option<serde_json::Number>,
+    /// The greatest number that is accepted.
+    pub max: Option<serde_json::Number>,
+    /// The number of characters that a text has at most.
+    pub max_length: Option<usize>,
+    /// A regular expression that a whole text must match.
+    #[schemars(with = "Option<String>")]
+    pub pattern: Option<Pattern>,
+    /// Texts that are accepted, where none can be guessed from the rules above: for rehearsals and for people.
+    pub examples: Vec<String>,
     /// Other words under which the API reads a written value back: `{ FINALIZED: [ACTIVE] }`.
     pub equals: IndexMap<String, Vec<String>>,
     /// How two values are compared.

@@ -5,6 +5,7 @@
 //! asks which platform it works for.
 
 mod field;
+mod pattern;
 mod verb;
 
 use indexmap::IndexMap;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::path::FieldPath;
 
 pub use self::field::{Compare, Field, FieldType, KeptBy, OtherSecrets, PatchForm, ReadsAs, SecretRule};
+pub use self::pattern::Pattern;
 pub use self::verb::{
     Covers, Create, Delete, DeleteRequest, Dependents, Method, Nulls, Passed, PassedWord, Requires, Semantics, Test, Transition,
     Trust, Update,
@@ -218,11 +220,24 @@ pub struct Collection {
     pub id: String,
     /// The fields that together tell objects apart for people, as paths in the spec.
     pub natural_key: Vec<String>,
-    /// Are natural keys compared without regard to case?
+    /// What two natural keys that mean one object have in common.
     #[serde(default)]
-    pub natural_key_ignores_case: bool,
+    pub natural_key_as: KeyForm,
     /// Where the API's own modification stamp stands.
     pub watermark: Option<String>,
+}
+
+/// What two natural keys that mean one object have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyForm {
+    /// Every character.
+    #[default]
+    Exact,
+    /// The letters, be they large or small.
+    IgnoreCase,
+    /// The slug: letters and digits without regard to case; whatever stands between them is one `-`.
+    Slug,
 }
 
 /// The list request.

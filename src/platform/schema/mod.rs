@@ -128,6 +128,13 @@ fn loosened(schema: Value) -> Value {
                 if map.get("additionalProperties") == Some(&Value::Bool(false)) {
                     map.remove("additionalProperties");
                 }
+                // What a value must look like; the form of a template and of a key stays.
+                let is_bound = |key: &str, value: &Value| match key {
+                    "minimum" | "maximum" | "maxLength" => value.is_number(),
+                    "pattern" => value.as_str().is_some_and(|pattern| pattern.starts_with("^(?:")),
+                    _ => false,
+                };
+                map.retain(|key, value| !is_bound(key, value));
                 let map: Map<String, Value> = map
                     .into_iter()
                     .map(
@@ -176,11 +183,12 @@ fn described(field: &Field) -> Value {
 fn shape(field: &Field) -> Value {
     let or_template = |schema: Value| json!({ "anyOf": [schema, { "$ref": "#/$defs/template" }] });
     match field.kind {
-        FieldType::String if field.accepted.is_empty() => json!({ "type": "string" }),
-        FieldType::String => or_template(json!({ "enum": field.accepted })),
+        FieldType::String if !field.accepted.is_empty() => or_template(json!({ "enum": field.accepted })),
+        FieldType::String if field.max_length.is_some() || field.pattern.is_some() => or_template(bounded("string", field)),
+        FieldType::String => bounded("string", field),
         FieldType::Boolean => or_template(json!({ "type": "boolean" })),
-        FieldType::Integer => or_template(json!({ "type": "integer" })),
-        FieldType::Number => or_template(json!({ "type": "number" })),
+        FieldType::Integer => or_template(bounded("integer", field)),
+        FieldType::Number => or_template(bounded("number", field)),
         FieldType::Object if field.is_free() => json!({ "type": "object" }),
         FieldType::Object => {
             let required: Vec<&String> = field.fields.iter().filter(|(_, f)| f.required).map(|(n, _)| n).collect();
@@ -199,6 +207,20 @@ fn shape(field: &Field) -> Value {
         FieldType::List | FieldType::Set => json!({ "type": "array" }),
         FieldType::Any => json!({}),
     }
+}
+
+/// A scalar with what a value of it must look like.
+fn bounded(kind: &str, field: &Field) -> Value {
+    let mut schema = Map::from_iter([("type".to_owned(), json!(kind))]);
+    let rules = [
+        ("minimum", field.min.clone().map(Value::Number)),
+        ("maximum", field.max.clone().map(Value::Number)),
+        ("maxLength", field.max_length.map(|max| json!(max))),
+        ("pattern", field.pattern.as_ref().map(|pattern| json!(pattern.anchored()))),
+        ("examples", (!field.examples.is_empty()).then(|| json!(field.examples))),
+    ];
+    schema.extend(rules.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    Value::Object(schema)
 }
 
 #[cfg(test)]
@@ -279,7 +301,9 @@ kinds:
     collection: things
     fields:
       name: { type: string, required: true }
-      size: { type: integer }
+      size: { type: integer, min: 1, max: 9 }
+      heat: { type: number, max: 0.5 }
+      tag: { pattern: "[a-z]+|[0-9]+", max_length: 4, examples: [ab, cd] }
     create: { method: POST, path: /things }
     delete: none
 "#;
@@ -292,5 +316,23 @@ kinds:
         assert!(validator.is_valid(&with("{ name: n, apiKey: k }")), "of the built-in one");
         assert!(!validator.is_valid(&with("{ name: n, size: big }")));
         assert!(!validator.is_valid(&with("{ name: n, sise: 3 }")));
+        let lenient = jsonschema::validator_for(&connections(&own, true)).unwrap();
+        for (rest, expected) in [
+            ("size: 1, heat: 0.5, tag: abcd", true),
+            ("size: 0", false),
+            ("size: 10", false),
+            ("size: '${{ env.SIZE }}'", true),
+            ("heat: 0.51", false),
+            ("heat: '${{ env.HEAT }}'", true),
+            ("tag: abcde", false),
+            ("tag: ab12", false),
+            ("tag: '12'", true),
+            ("tag: Ab", false),
+            ("tag: 'A${{ env.TAG }}'", true),
+        ] {
+            let spec = with(&format!("{{ name: n, {rest} }}"));
+            assert_eq!(validator.is_valid(&spec), expected, "{rest}");
+            assert!(lenient.is_valid(&spec), "{rest}");
+        }
     }
 }
