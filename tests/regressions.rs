@@ -327,6 +327,33 @@ fn of_several_interrupted_creates_none_stays_open() {
 }
 
 #[test]
+fn an_interrupted_delete_that_another_run_finished_is_closed() {
+    let server = Server::start();
+    let project = project(&server, &openai("a", "A"));
+    project.apply();
+    // Another process has its number by now, so the run is gone.
+    let intent = Entry::Intent(Intent {
+        op: "0-1".to_owned(),
+        address: "kore/old".parse().unwrap(),
+        verb: "delete".to_owned(),
+        name: "Old".to_owned(),
+        base: 1,
+        run: format!("{}9", patchbay::io::process::this_run()),
+        at: "2000-01-01T00:00:00Z".to_owned(),
+        until: None,
+        late: false,
+        fp: BTreeMap::new(),
+        extra: serde_json::Map::new(),
+    });
+    let state = project.read("patchbay.state");
+    project.write("patchbay.state", &format!("{state}{}\n{}\n", Entry::Journal.encode(), intent.encode()));
+    assert_eq!(project.json(&["state", "check"]).0["open_intents"].as_array().map(Vec::len), Some(1));
+    // Neither declared nor recorded: no plan has it.
+    project.apply();
+    assert_eq!(project.json(&["state", "check"]).0["open_intents"], json!([]));
+}
+
+#[test]
 fn a_plan_says_at_once_that_what_it_needs_is_left_out() {
     let server = Server::start();
     let refers = openai("b", "B").replace("model: m", "model: \"x-${{ connection('a').id }}\"");

@@ -392,7 +392,10 @@ fn settled(session: &Session, plan: &Plan) -> Vec<Entry> {
         .filter(|intent| {
             // A create that is found again is closed together with its record.
             let adopts = plan.change(&intent.address).is_some_and(|c| c.adopts && intent.verb == "create");
-            session.over.contains(&intent.op) && !adopts && plan.change(&intent.address).is_some()
+            // What is neither declared nor recorded is in no plan. Unless it was to be made, nothing is left to look for.
+            let is_planned = plan.change(&intent.address).is_some();
+            let has_ended = intent.verb != "create" && session.state.record(&intent.address).is_none();
+            session.over.contains(&intent.op) && !adopts && (is_planned || has_ended)
         })
         .map(|intent| Entry::Void {
             op: intent.op.clone(),

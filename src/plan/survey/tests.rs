@@ -422,7 +422,7 @@ fn a_list_shows_as_much_as_a_read_or_not() {
                 None => {}
             }
             let list = Listed { item: Some(item), count: 1, complete: Completeness::Certain };
-            let evidence = Evidence { reads: vec![live.clone(); 2], list: Some(list), ..Evidence::default() };
+            let evidence = Evidence { is_made: true, reads: vec![live.clone(); 2], list: Some(list), ..Evidence::default() };
             findings(&Subject { collection: &collection, ..*subject }, &evidence)
         });
         let shown: Vec<String> = found.iter().map(|f| format!("{} {} {}", f.topic, f.verdict.word(), f.answer)).collect();
