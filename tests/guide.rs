@@ -61,13 +61,3 @@ fn your_own_api() {
     }
     assert_eq!(commands, 4);
 }
-
-/// What the page says of the story is tried on the page's own definition.
-#[test]
-fn its_definition_is_one_that_the_story_can_be_told_of() {
-    let definition = blocks(PAGE).into_iter().filter(|(head, _)| *head == "yaml platforms/switchboard.yaml").last().unwrap().1;
-    let project = Project::empty();
-    project.write("platforms/switchboard.yaml", &definition);
-    let (document, code) = project.json(&["platform", "check", "platforms/switchboard.yaml"]);
-    assert_eq!((code, &document["errored"]), (0, &false.into()), "{document:#}");
-}
