@@ -1,7 +1,7 @@
 //! `patchbay destroy`: deletes everything that is recorded for a target. What is declared and was never applied, and
 //! what others made, is not touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
@@ -190,8 +190,9 @@ fn is_project_file(sources: &Sources, span: Span) -> bool {
 
 /// What the files protect is protected, whether an apply has recorded that or not.
 fn protected(plan: &Plan, declared: &Desired) -> Vec<Diagnostic> {
+    let planned = plan.by_address();
     let is_protected = |c: &&Connection| {
-        c.lifecycle.prevent_destroy && plan.change(&c.address).is_some_and(|change| change.action == Action::Delete)
+        c.lifecycle.prevent_destroy && planned.get(&c.address).is_some_and(|change| change.action == Action::Delete)
     };
     let error = |c: &Connection| {
         Diagnostic::error(codes::PREVENT_DESTROY, format!("`{}` is protected by `prevent_destroy`", c.address))
@@ -221,13 +222,16 @@ fn interrupted(session: &Session, targets: &BTreeSet<String>) -> Vec<Diagnostic>
 
 /// Records that stay and refer to something that goes.
 fn left_alone(plan: &Plan, state: &State, declared: &Desired) -> Option<Diagnostic> {
-    let action = |address: &Address| plan.change(address).map(|change| change.action);
+    let planned = plan.by_address();
+    let action = |address: &Address| planned.get(address).map(|change| change.action);
     let goes = |address: &Address| action(address) == Some(Action::Delete);
+    let said: BTreeMap<&Address, &[Address]> =
+        declared.connections.iter().map(|c| (&c.address, c.depends_on.as_slice())).collect();
     let mut notes = Vec::new();
     // What is gone already and only forgotten needs nothing any more.
     for record in state.records().filter(|r| !matches!(action(&r.address), Some(Action::Delete | Action::Forget))) {
         // The files may say more than what was recorded.
-        let said = declared.connections.iter().filter(|c| c.address == record.address).flat_map(|c| &c.depends_on);
+        let said = said.get(&record.address).copied().unwrap_or_default();
         let needs: BTreeSet<&Address> = record.depends_on.iter().chain(said).collect();
         let missing: Vec<String> = needs.into_iter().filter(|d| goes(d)).map(|d| format!("`{d}`")).collect();
         if !missing.is_empty() {

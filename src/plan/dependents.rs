@@ -46,6 +46,14 @@ struct User {
 /// What refers to an object: `(target, kind, id)`.
 type Users<'w> = BTreeMap<(&'w str, &'w str, String), Vec<User>>;
 
+/// What a plan is looked at beside.
+struct Around<'w> {
+    users: Users<'w>,
+    literals: Literals,
+    /// Where the change of an address is.
+    places: BTreeMap<Address, usize>,
+}
+
 /// What is going to refer to an object: addresses by `(target, kind, id)`.
 type Literals = BTreeMap<(String, String, String), Vec<Address>>;
 
@@ -53,19 +61,20 @@ type Literals = BTreeMap<(String, String, String), Vec<Address>>;
 pub(super) fn check(world: &World<'_>, changes: &mut [Change], found: &mut Diagnostics) {
     let is_end = |c: &Change| matches!(c.action, Action::Delete | Action::Replace);
     let targets: BTreeSet<String> = changes.iter().filter(|c| is_end(c)).map(|c| c.address.target().to_owned()).collect();
-    let users = users(world, &targets);
+    let places = changes.iter().enumerate().map(|(n, change)| (change.address.clone(), n)).collect();
+    let mut around = Around { users: users(world, &targets), literals: Literals::new(), places };
     let mut warnings = Vec::new();
     // What is blocked stays, and so may keep something else from being deleted.
     loop {
         let mut settled = true;
         warnings.clear();
-        let literals = literal(world, changes);
+        around.literals = literal(world, changes);
         for n in 0..changes.len() {
             if !is_end(&changes[n]) {
                 continue;
             }
             let Some(effect) = effect(world, &changes[n]) else { continue };
-            let fate = fate(world, changes, n, effect, (&users, &literals));
+            let fate = fate(world, changes, n, effect, &around);
             for other in fate.replaced {
                 changes[other].action = Action::Replace;
                 changes[other].request = kind_of(world, &changes[other]).map(create_outline);
@@ -146,14 +155,18 @@ struct Fate {
     blocked: Option<(Vec<Diagnostic>, Reason)>,
 }
 
-fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, (users, literals): (&Users<'_>, &Literals)) -> Fate {
+fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, around: &Around<'_>) -> Fate {
     let change = &changes[n];
     let target = change.address.target();
     let key = change.id.clone().map(|id| (target, change.kind.as_str(), id));
     let mut fate = Fate::default();
     let (mut protected, mut stays, mut along) = (Vec::new(), Vec::new(), Vec::new());
-    for user in
-        key.as_ref().and_then(|key| users.get(key)).into_iter().flatten().filter(|user| Some(&user.id) != change.id.as_ref())
+    for user in key
+        .as_ref()
+        .and_then(|key| around.users.get(key))
+        .into_iter()
+        .flatten()
+        .filter(|user| Some(&user.id) != change.id.as_ref())
     {
         let Some(owner) = &user.owner else {
             match effect {
@@ -162,7 +175,7 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, (us
             }
             continue;
         };
-        let other = changes.iter().position(|c| c.address == *owner);
+        let other = around.places.get(owner).copied();
         match other.map(|other| Next::of(world, change, effect, &changes[other])) {
             Some(Next::Before) => fate.before.extend(other),
             Some(Next::Fine) => {}
@@ -175,7 +188,7 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, (us
             }
         }
     }
-    let named = change.id.clone().and_then(|id| literals.get(&(target.to_owned(), change.kind.clone(), id)));
+    let named = change.id.clone().and_then(|id| around.literals.get(&(target.to_owned(), change.kind.clone(), id)));
     for other in named.into_iter().flatten().map(|address| format!("`{address}`")) {
         if !stays.contains(&other) {
             stays.push(other);

@@ -1,5 +1,6 @@
 //! A plan as a value: what would be done to every connection, and why. Views draw it, the applier runs it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -383,6 +384,12 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.changes.iter().any(|c| c.action.is_change())
+    }
+
+    /// Every change by its address: for who looks up many.
+    #[must_use]
+    pub fn by_address(&self) -> BTreeMap<&Address, &Change> {
+        self.changes.iter().map(|change| (&change.address, change)).collect()
     }
 
     /// The change of an address.

@@ -292,8 +292,9 @@ impl Digest {
         let mut digest = frame.digest(command, document);
         let mut all: Vec<Diagnostic> = found.to_vec();
         let (mut done, mut failures, mut unknown, mut skipped) = (0, 0, 0, 0);
+        let planned = plan.by_address();
         for (address, action, ending) in &outcome.endings {
-            let mut item = match plan.change(address) {
+            let mut item = match planned.get(address).copied() {
                 Some(change) => Item::planned(change, &[], &mut pages),
                 None => Item::new(address, ""),
             };

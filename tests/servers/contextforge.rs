@@ -345,6 +345,16 @@ fn contextforge_refusals_are_told_and_change_nothing() {
     let Some(mut server) = server::contextforge() else { return };
     let mut story = built(&mut server);
     story.set("OPENAI_KEY", NEXT);
+    let twin =
+        format!("{FORGE}  twin: {{ target: forge, kind: provider, spec: {{ name: openai-main, provider_type: ollama }} }}\n");
+    // What the definition knows is said before anything is sent.
+    story.edit("default_temperature: 0.2", "default_temperature: 9");
+    story.refused(&["apply", "--yes"], 1, "PB0103");
+    story.declare(&twin);
+    story.refused(&["apply", "--yes"], 1, "PB0106");
+    assert_eq!(server.lines(), [""; 0]);
+    story.declare(FORGE);
+    story.redefine("contextforge", &["min: 0, max: 2, ", "    natural_key_as: slug\n"]);
     // The server does not say which field it refuses. The rotation in the same request is not made, and not recorded.
     story.edit("default_temperature: 0.2", "default_temperature: 9");
     let ran = story.refused(&["apply", "--yes"], 1, "PB0605");
@@ -359,9 +369,7 @@ fn contextforge_refusals_are_told_and_change_nothing() {
     story.edit("name: Bedrock", "name: openai_main");
     story.refused(&["apply", "--yes"], 1, "PB0604");
     assert_eq!(server.lines(), ["PATCH providers/ID 409"]);
-    story.declare(&format!(
-        "{FORGE}  twin: {{ target: forge, kind: provider, spec: {{ name: openai-main, provider_type: ollama }} }}\n"
-    ));
+    story.declare(&twin);
     story.refused(&["apply", "--yes"], 1, "PB0604");
     assert_eq!(server.lines(), ["POST providers 409"]);
     assert_eq!(server.stored(), forge(NEXT, NESTED));

@@ -422,7 +422,7 @@ fn mlflow_refusals_are_told_and_not_repeated() {
     assert!(ran.stdout.contains("endpoint \"foreign\""), "{ran}");
     assert_eq!(server.lines(), Vec::<String>::new());
     // Without that knowledge, the server refuses, and is not asked again.
-    story.redefine("mlflow", "      dependents: refuse\n", "");
+    story.redefine("mlflow", &["      dependents: refuse\n"]);
     let ran = story.refused(&["apply", "--yes"], 3, "PB0604");
     assert!(ran.flat().contains("something else uses it (500)") && ran.flat().contains("INVALID_STATE"), "{ran}");
     assert_eq!(server.lines(), ["POST endpoints/update 200", "DELETE model-definitions/delete 500"], "once");

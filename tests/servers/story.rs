@@ -60,11 +60,13 @@ impl Story {
         self.declare(&left);
     }
 
-    /// From now on with a definition of the project's own: the built-in one with this text replaced.
-    pub fn redefine(&self, platform: &str, from: &str, to: &str) {
+    /// From now on with a definition of the project's own: the built-in one without these texts.
+    pub fn redefine(&self, platform: &str, without: &[&str]) {
         let text = std::fs::read_to_string(format!("{}/schemas/platforms/{platform}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(text.contains(from), "{from}");
-        let own = text.replace(&format!("platform: {platform}"), "platform: own").replace(from, to);
+        let own = without.iter().fold(text.replace(&format!("platform: {platform}"), "platform: own"), |text, gone| {
+            assert!(text.contains(gone), "{gone}");
+            text.replace(gone, "")
+        });
         self.project.write("own.yaml", &own);
         self.project.replace("patchbay.toml", &format!("platform = \"{platform}\""), "platform = \"own\"");
         let toml = self.project.read("patchbay.toml");
