@@ -516,3 +516,32 @@ fn what_cannot_be_reported_is_said_before_the_run() {
     assert_eq!(project.run(&["plan"]).code, 0);
     assert!(project.exists("r.html"));
 }
+
+#[test]
+fn numbers_of_a_run_that_failed_are_not_written() {
+    let server = Server::start();
+    let project = Project::kore(&server.url(), "connections: {}\n");
+    project.write("tfplan.json", "{\"create\":1,\"update\":0,\"delete\":0}");
+    project.write("connections/all.yaml", "connections: [");
+    assert_eq!(project.run(&["plan", "--report", "gitlab"]).code, 1);
+    assert!(!project.exists("tfplan.json"), "three zeros, or the numbers of an earlier run, would say that all is well");
+    project.write("connections/all.yaml", "connections: {}\n");
+    assert_eq!(project.run(&["plan", "--report", "gitlab"]).code, 0);
+    assert!(project.exists("tfplan.json"));
+}
+
+#[test]
+fn a_comment_says_the_same_thing_five_times_at_most() {
+    let server = Server::start();
+    let one = |n: usize| {
+        format!(
+            "  c{n}: {{ target: kore, kind: openai, spec: {{ connectionName: C{n}, model: m, colour: red, fields: {{ API_KEY: \"${{{{ env.K }}}}\" }} }} }}\n"
+        )
+    };
+    let all: String = (0..8).map(one).collect();
+    let project = Project::kore(&server.url(), &format!("connections:\n{all}")).with("K", "sk-reports-000000");
+    assert_eq!(project.run(&["validate", "--report", "markdown=c.md"]).code, 1);
+    let comment = project.read("c.md");
+    assert_eq!(comment.lines().filter(|line| line.starts_with("- :x:")).count(), 5, "{comment}");
+    assert!(comment.contains("- … and 3 more of PB0102\n"), "{comment}");
+}
