@@ -148,6 +148,22 @@ fn nobody_is_asked_where_nobody_is() {
 }
 
 #[test]
+fn what_is_waited_for_stands_there_until_it_comes() {
+    let server = Server::start();
+    server.fault("GET /connections delay=2000 times=1");
+    let project = Project::kore(&server.url(), "connections: {}\n");
+    project.write("connections/all.yaml", "connections:\n  a: { target: kore, kind: openai, spec: { connectionName: A, model: m, fields: { API_KEY: \"${{ env.K }}\" } } }\n");
+    let project = project.with("K", "sk-terminal-000000");
+    let mut terminal = Terminal::start(&project, 80, &["plan"]);
+    terminal.until("kore: reading the list");
+    // The answer takes two seconds, and nothing takes the line away before.
+    terminal.session.set_expect_timeout(Some(Duration::from_millis(500)));
+    assert!(terminal.session.expect("\u{1b}[J").is_err(), "{}", terminal.text());
+    assert_eq!(terminal.end(), 0, "{}", terminal.text());
+    assert!(!terminal.screen().contains("reading the list"), "{}", terminal.screen());
+}
+
+#[test]
 fn what_is_finished_scrolls_and_what_runs_is_drawn_over() {
     let server = Server::start();
     server.fault("POST * delay=250");

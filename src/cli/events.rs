@@ -104,7 +104,9 @@ impl<'o> Listener<'o> {
         if !self.reports.streams()
             && let Some(line) = view::apply::line(event, &self.out.stderr)
         {
-            self.out.note(&line);
+            // What is sent and what an API calls it are others' words; all other events have none.
+            let is_foreign = matches!(event, Event::Sent { .. });
+            self.out.note(&if is_foreign { self.out.scrub(&line) } else { line });
         }
     }
 

@@ -1,27 +1,21 @@
 //! Objects that are made: new ones, and those that are made anew because nothing else changes them.
 
 use super::delete;
-use super::event::{Ending, Event};
+use super::event::{Ending, Mark};
 use super::lane::{CallError, CallFailure};
 use super::reader::{ReadLane, unexpected};
 use super::write::{Early, LAG, Step, failed, no_id, tombstone};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::plan::body;
 use crate::plan::planner::name_taken;
-use crate::platform::exchange::{Failure, RequestSpec};
-use crate::platform::object::{Object, natural_key, query_with_id};
+use crate::platform::exchange::Failure;
+use crate::platform::object::{Object, natural_key};
 
 impl Step<'_, '_> {
     pub(super) async fn create(&self) -> Early<Ending> {
         self.nothing_pending()?;
         let verb = &self.rules.kind.create;
-        let request = RequestSpec {
-            method: verb.method,
-            path: verb.path.clone(),
-            query: query_with_id(&verb.query, ""),
-            body: Some(body::with_constants(body::create(self.rules.kind, &self.connection.spec), &verb.body, "")),
-            idempotent: verb.idempotent,
-        };
+        let request = body::create_request(self.rules.kind, &self.connection.spec);
         self.announce("create").await?;
         let answer = match self.lane.call_for_location(&request, self.run.report).await {
             Ok((json, location)) => match Object::from_create(self.rules.collection, verb, &json, location.as_deref()) {
@@ -119,7 +113,7 @@ impl Step<'_, '_> {
             (Some(object), None) => Ok(object.as_written(self.rules.kind)),
             (Some(_), Some(_)) => unknown(format!("several objects are named `{}` now", self.change.name)),
             (None, _) if answered && complete => {
-                self.run.report.event(&Event::Refused);
+                self.run.report.mark(&Mark::Refused);
                 self.void("refused, and not in the list").await;
                 failed(self.explain(error))
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::apply::Run;
-use super::event::{Ending, Event};
+use super::event::{Ending, Mark};
 use super::explain::{Purpose, explain};
 use super::lane::Lane;
 use super::reader::ReadLane;
@@ -72,7 +72,7 @@ pub(super) async fn object(run: &Run<'_>, lane: &Lane, target: &Target, kind: &K
         fp: BTreeMap::new(),
         extra: serde_json::Map::new(),
     };
-    run.report.event(&Event::Announcing { op: op.clone() });
+    run.report.mark(&Mark::Announcing(op.clone()));
     match run.committer.announce(intent.clone()).await {
         Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed)?,
         Err(error) => return failed(error.diagnostic()),

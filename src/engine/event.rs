@@ -48,21 +48,11 @@ pub enum Event {
         /// How many there may be.
         of: u32,
     },
-    /// An operation's intent is about to be recorded. For the engine's own bookkeeping, as the next two.
-    Announcing {
-        /// The operation.
-        op: String,
-    },
-    /// A request leaves now.
-    Sending {
-        /// May it change anything at the API?
-        is_write: bool,
-    },
     /// A request was answered, or was not: one line of a log.
     Sent {
         /// The target.
         target: String,
-        /// `PATCH /connections/cn-…`
+        /// `PATCH /connections/cn-…`, as it was sent: who shows it takes known secrets out.
         request: String,
         /// The status; `None` if no answer came.
         status: Option<u16>,
@@ -71,8 +61,6 @@ pub enum Event {
         /// What the server calls it.
         id: Option<String>,
     },
-    /// The write that left last had no effect.
-    Refused,
     /// A change begins.
     Started {
         /// Which connection.
@@ -158,6 +146,23 @@ pub struct Outcome {
 pub trait Report {
     /// Takes one event. Called from the engine's only thread, in order.
     fn event(&self, event: &Event);
+
+    /// Takes a mark of how far a change has come. Nobody is told of these; who runs changes counts by them.
+    fn mark(&self, _: &Mark) {}
+}
+
+/// How far a change has come.
+#[derive(Clone, Debug)]
+pub enum Mark {
+    /// This operation's intent is about to be recorded.
+    Announcing(String),
+    /// A request leaves now.
+    Sending {
+        /// May it change anything at the API?
+        is_write: bool,
+    },
+    /// The write that left last had no effect.
+    Refused,
 }
 
 /// Drops every event.

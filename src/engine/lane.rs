@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::event::{Event, Report};
+use super::event::{Event, Mark, Report};
 use super::login::{Account, Token};
 use crate::io::clock;
 use crate::io::http::{HttpClient, SendError, SendErrorKind};
@@ -270,7 +270,7 @@ impl Lane {
             };
             let is_login = login.is_some();
             if !is_login && !may_have_happened && is_write(request) {
-                report.event(&Event::Refused);
+                report.mark(&Mark::Refused);
             }
             let line = login.unwrap_or_else(|| request.line());
             let failed = |cause| CallError {
@@ -314,7 +314,7 @@ impl Lane {
             Err(Attempt { cause: CallFailure::Api(error), .. }) if error.class == Failure::Api(ErrorClass::Unauthorised) => {
                 account.refused(&token);
                 if is_write(request) {
-                    report.event(&Event::Refused);
+                    report.mark(&Mark::Refused);
                 }
                 let token = self.token(account, report).await?;
                 self.exchange(request, Some(&token), report, false).await
@@ -344,8 +344,7 @@ impl Lane {
         }
         let (answer, _) = self.exchange(&request, None, report, true).await.map_err(login)?;
         account.accept(&answer).map_err(|missing| {
-            let error = ApiError { class: Failure::Unexpected(missing), status: 200, message: None, code: None };
-            login(Attempt { cause: CallFailure::Api(error), pause: None, login: None })
+            login(Attempt { cause: CallFailure::Api(ApiError::unexpected(missing)), pause: None, login: None })
         })
     }
 
@@ -371,15 +370,15 @@ impl Lane {
             tokio::time::sleep(slot).await;
         }
         self.sent.set(self.sent.get() + 1);
-        report.event(&Event::Sending { is_write: is_write(request) && !is_login });
+        report.mark(&Mark::Sending { is_write: is_write(request) && !is_login });
         let began = clock::instant();
         let answer = self.client.send(request, token.map(|token| (token.header.as_str(), &token.value))).await;
         report.event(&Event::Sent {
             target: self.target.clone(),
-            request: self.redactor.scrub(&request.line()).into_owned(),
+            request: request.line(),
             status: answer.as_ref().ok().map(|answer| answer.status),
             elapsed: began.elapsed(),
-            id: answer.as_ref().ok().and_then(|answer| Some(self.redactor.scrub(answer.request_id.as_deref()?).into_owned())),
+            id: answer.as_ref().ok().and_then(|answer| answer.request_id.clone()),
         });
         drop(place);
         let answer = answer.map_err(|e| Attempt { cause: CallFailure::Send(e), pause: None, login: None })?;
@@ -410,7 +409,7 @@ impl Lane {
     }
 }
 
-/// May it change anything? Some APIs list by POST; such a read counts as a write that is harmless to repeat.
+/// May it change anything? Some APIs list by POST; a [`ReadLane`](super::reader::ReadLane) knows better.
 fn is_write(request: &RequestSpec) -> bool {
     request.method != Method::Get
 }

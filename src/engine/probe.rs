@@ -47,7 +47,7 @@ pub async fn test(
                 Ok(true) => Verdict::Passed(message),
                 Ok(false) => Verdict::Failed(message),
                 Err(why) => {
-                    let error = ApiError { class: Failure::Unexpected(why), status: 200, message, code: None };
+                    let error = ApiError { message, ..ApiError::unexpected(why) };
                     return Err(unexpected(error, request.line()));
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::event::Report;
+use super::event::{Event, Mark, Report};
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, CallFailure, Lane};
 use super::refresh::Lanes;
@@ -59,7 +59,7 @@ impl<'l> ReadLane<'l> {
         let mut lister = Lister::new(collection, self.0.list_limit, self.0.expected());
         loop {
             let request = lister.request();
-            let json = self.0.call(&request, report).await?;
+            let json = self.0.call(&request, &Reading(report)).await?;
             if !lister.take(&json).map_err(|error| unexpected(error, request.line()))? {
                 let Listing { objects, complete } = lister.finish();
                 return Ok(Listing { objects: objects.into_iter().map(|o| self.0.tame(o)).collect(), complete });
@@ -73,7 +73,7 @@ impl<'l> ReadLane<'l> {
     /// The request that failed for good.
     pub async fn read(self, collection: &Collection, id: &str, report: &dyn Report) -> Result<Option<Object>, CallError> {
         let Some(request) = read_request(collection, id) else { return Ok(None) };
-        match self.0.call(&request, report).await {
+        match self.0.call(&request, &Reading(report)).await {
             Ok(json) => read_answer(collection, id, &json)
                 .map(|o| Some(self.0.tame(o)))
                 .map_err(|error| unexpected(error, request.line())),
@@ -89,6 +89,21 @@ impl<'l> ReadLane<'l> {
     }
 }
 
+/// Tells that requests leave, and that none of them writes: some APIs list by POST.
+struct Reading<'r>(&'r dyn Report);
+
+impl Report for Reading<'_> {
+    fn event(&self, event: &Event) {
+        self.0.event(event);
+    }
+
+    fn mark(&self, mark: &Mark) {
+        if let Mark::Sending { .. } = mark {
+            self.0.mark(&Mark::Sending { is_write: false });
+        }
+    }
+}
+
 /// An answer that came and is not what the definition says.
 pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
     CallError {
@@ -98,5 +113,32 @@ pub(super) fn unexpected(error: ApiError, request: String) -> CallError {
         elapsed: std::time::Duration::ZERO,
         may_have_happened: true,
         is_login: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Marks(RefCell<Vec<String>>);
+
+    impl Report for Marks {
+        fn event(&self, _: &Event) {}
+
+        fn mark(&self, mark: &Mark) {
+            self.0.borrow_mut().push(format!("{mark:?}"));
+        }
+    }
+
+    #[test]
+    fn what_reads_by_post_writes_nothing() {
+        let marks = Marks::default();
+        for mark in [Mark::Sending { is_write: true }, Mark::Refused] {
+            Reading(&marks).mark(&mark);
+        }
+        assert_eq!(*marks.0.borrow(), ["Sending { is_write: false }"]);
     }
 }

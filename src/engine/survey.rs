@@ -16,7 +16,7 @@ use super::reader::ReadLane;
 use super::write::LAG;
 use crate::io::clock;
 use crate::plan::survey::{Evidence, Gone, Listed, Pages, Reply, Seen, Subject, Way, create, restore, small_pages, trials};
-use crate::platform::exchange::{Failure, RequestSpec, json_at};
+use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
 use crate::platform::model::{Delete, Paging};
 use crate::platform::object::{Lister, Object, about};
 use crate::secret::Redactor;
@@ -138,18 +138,8 @@ impl Desk<'_> {
         let id = match &answer {
             Some(object) => object.id.clone(),
             None => self.find().await?.ok_or_else(|| {
-                Halt::Failed(super::reader::unexpected(
-                    crate::platform::exchange::ApiError {
-                        class: Failure::Unexpected(format!(
-                            "it has no `{}`, and the list has no object of the name",
-                            collection.id
-                        )),
-                        status: 200,
-                        message: None,
-                        code: None,
-                    },
-                    request.line(),
-                ))
+                let what = format!("it has no `{}`, and the list has no object of the name", collection.id);
+                Halt::Failed(super::reader::unexpected(ApiError::unexpected(what), request.line()))
             })?,
         };
         if self.before.contains(&id) {
@@ -226,32 +216,22 @@ impl Desk<'_> {
             pages = is_sound.then_some(Pages { came, goes_on });
         }
         self.evidence.pages = pages;
-        if let Some(id) = companion
-            && let Some(request) = self.delete_request(&id)
-            && self.send(&request).await?.is_ok()
-        {
-            self.made.remove(&id);
+        match companion {
+            Some(id) => self.discard(&id).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The same create again.
     async fn again(&mut self, id: &str) -> Step<()> {
         let request = create(&self.run.subject);
-        let reply = match self.send(&request).await? {
-            Ok(_) => Reply::Done(None),
-            Err(error) => Reply::Refused(api(error)?),
-        };
+        let reply = self.reply(&request).await?;
         let own = self.owned().await?;
         let twins: Vec<String> = own.into_iter().filter(|own| own != id && !self.made.contains(own)).collect();
         self.evidence.again = Some((reply, 1 + twins.len()));
         for twin in twins {
             self.made.insert(twin.clone());
-            if let Some(request) = self.delete_request(&twin)
-                && self.send(&request).await?.is_ok()
-            {
-                self.made.remove(&twin);
-            }
+            self.discard(&twin).await?;
         }
         Ok(())
     }
@@ -270,10 +250,7 @@ impl Desk<'_> {
             if is_rested {
                 self.rest().await;
             }
-            let reply = match self.send(&request).await? {
-                Ok(_) => Reply::Done(None),
-                Err(error) => Reply::Refused(api(error)?),
-            };
+            let reply = self.reply(&request).await?;
             has_rested |= is_rested && reply.is_done();
             let after = self.look(&live.id).await?;
             self.evidence.seen.push(Seen { trial, before: live, reply, after: after.clone(), is_rested });
@@ -296,27 +273,28 @@ impl Desk<'_> {
 
     async fn delete(&mut self, id: &str) -> Step<()> {
         let Some(request) = self.delete_request(id) else { return Ok(()) };
-        let delete = match self.send(&request).await? {
-            Ok(_) => Reply::Done(None),
-            Err(error) => Reply::Refused(api(error)?),
-        };
+        let delete = self.reply(&request).await?;
         let collection = self.run.subject.collection;
         let read = match crate::platform::object::read_request(collection, id) {
-            Some(request) => Some(match self.send(&RequestSpec { idempotent: false, ..request }).await? {
-                Ok(_) => Reply::Done(None),
-                Err(error) => Reply::Refused(api(error)?),
-            }),
+            Some(request) => Some(self.reply(&RequestSpec { idempotent: false, ..request }).await?),
             None => None,
         };
         let is_listed = self.list().await?.objects.iter().any(|object| object.id == id);
-        let again = match self.send(&request).await? {
-            Ok(_) => Reply::Done(None),
-            Err(error) => Reply::Refused(api(error)?),
-        };
+        let again = self.reply(&request).await?;
         if delete.is_done() && !is_listed {
             self.made.remove(id);
         }
         self.evidence.gone = Some(Gone { delete, read, is_listed, again });
+        Ok(())
+    }
+
+    /// Deletes what was made along the way; what cannot be deleted now is tried once more at the end.
+    async fn discard(&mut self, id: &str) -> Step<()> {
+        if let Some(request) = self.delete_request(id)
+            && self.send(&request).await?.is_ok()
+        {
+            self.made.remove(id);
+        }
         Ok(())
     }
 
@@ -395,6 +373,14 @@ impl Desk<'_> {
         listing.ok_or_else(|| self.stopped())?.map_err(Halt::Failed)
     }
 
+    /// What became of a request.
+    async fn reply(&mut self, request: &RequestSpec) -> Step<Reply> {
+        Ok(match self.send(request).await? {
+            Ok(_) => Reply::Done,
+            Err(error) => Reply::Refused(api(error)?),
+        })
+    }
+
     /// Sends a request, unless the survey is to stop.
     async fn send(&mut self, request: &RequestSpec) -> Step<Result<(serde_json::Value, Option<String>), CallError>> {
         self.check()?;
@@ -429,7 +415,7 @@ impl Desk<'_> {
 }
 
 /// What the API said. A failure without its word says nothing about the definition.
-fn api(error: CallError) -> Step<crate::platform::exchange::ApiError> {
+fn api(error: CallError) -> Step<ApiError> {
     match &error.cause {
         CallFailure::Api(api) if !error.is_login && matches!(api.class, Failure::Api(_)) => Ok(api.clone()),
         _ => Err(Halt::Failed(error)),

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::event::{Event, Report};
+use super::event::{Event, Mark, Report};
 use crate::io::clock;
 use crate::plan::model::{Action, Change};
 
@@ -46,7 +46,7 @@ impl Turn {
     }
 }
 
-/// Passes events on, and notes those that tell how far the change is.
+/// Passes events on, and notes the marks of how far the change is.
 pub(super) struct Watched<'w> {
     pub(super) turn: &'w Turn,
     pub(super) change: &'w Change,
@@ -69,15 +69,41 @@ impl Watched<'_> {
 
 impl Report for Watched<'_> {
     fn event(&self, event: &Event) {
+        self.report.event(event);
+    }
+
+    fn mark(&self, mark: &Mark) {
         let written = &self.turn.written;
-        match event {
-            Event::Announcing { op } => *self.turn.announced.borrow_mut() = Some(op.clone()),
-            Event::Sending { is_write } => {
+        match mark {
+            Mark::Announcing(op) => *self.turn.announced.borrow_mut() = Some(op.clone()),
+            Mark::Sending { is_write } => {
                 self.begin();
                 written.set(written.get() + u32::from(*is_write));
             }
-            Event::Refused => written.set(written.get().saturating_sub(1)),
-            other => self.report.event(other),
+            Mark::Refused => written.set(written.get().saturating_sub(1)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::Silent;
+    use crate::view::samples::change;
+
+    #[test]
+    fn a_change_begins_with_its_first_request_and_has_written_with_its_first_write() {
+        let change = change("gateway/a", Action::Update);
+        let turn = Turn::default();
+        let watched = Watched { turn: &turn, change: &change, report: &Silent };
+        watched.mark(&Mark::Announcing("op-1".to_owned()));
+        assert!(!turn.has_begun() && !turn.has_written());
+        watched.mark(&Mark::Sending { is_write: false });
+        assert!(turn.has_begun() && !turn.has_written());
+        watched.mark(&Mark::Sending { is_write: true });
+        assert!(turn.has_written());
+        watched.mark(&Mark::Refused);
+        assert!(!turn.has_written());
+        assert_eq!((turn.take_announced().as_deref(), turn.take_announced()), (Some("op-1"), None));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::apply::Run;
 use super::delete;
-use super::event::{Ending, Event};
+use super::event::{Ending, Mark};
 use super::explain::{Purpose, explain};
 use super::lane::{CallError, Lane};
 use super::probe::{self, Candidate, Verdict};
@@ -24,9 +24,9 @@ use crate::plan::model::{Action, Basis, Change};
 use crate::plan::planner::{Rules, basis, live_object};
 use crate::plan::unit::{Content, units};
 use crate::plan::{body, unit};
-use crate::platform::exchange::{ApiError, Failure, RequestSpec, json_at};
+use crate::platform::exchange::{ApiError, json_at};
 use crate::platform::model::Semantics;
-use crate::platform::object::{Object, query_with_id, with_id};
+use crate::platform::object::Object;
 use crate::state::{Entry, Intent, Record, TEST, Tombstone};
 use crate::value::Value;
 
@@ -205,7 +205,7 @@ impl<'s, 'r> Step<'s, 'r> {
             fp: self.fingerprints(),
             extra,
         };
-        self.run.report.event(&Event::Announcing { op: self.op.clone() });
+        self.run.report.mark(&Mark::Announcing(self.op.clone()));
         match self.run.committer.announce(intent.clone()).await {
             Ok(claim) => claim.diagnostic(&intent).map_or(Ok(()), failed),
             Err(error) => failed(error.diagnostic()),
@@ -327,14 +327,7 @@ impl<'s, 'r> Step<'s, 'r> {
     async fn try_each(&self, id: &str, choices: Vec<body::Choice<'_>>) -> Result<(Option<Object>, bool), CallError> {
         let mut last = None;
         for choice in choices {
-            let request = RequestSpec {
-                method: choice.verb.method,
-                path: with_id(&choice.verb.path, id),
-                query: query_with_id(&choice.verb.query, id),
-                body: Some(body::with_constants(choice.body, &choice.verb.body, id)),
-                // The same fields to the same values: sending it twice has the effect of once.
-                idempotent: true,
-            };
+            let request = body::update_request(choice.verb, choice.body, id);
             match self.lane.call(&request, self.run.report).await {
                 Ok(json) => {
                     let item = json_at(&json, &choice.verb.item);
@@ -360,7 +353,7 @@ impl<'s, 'r> Step<'s, 'r> {
             let list = self.lane.list_after_now(&self.rules.kind.collection, self.rules.collection, self.run.report).await?;
             if list.object(id).is_none() && !list.is_complete() {
                 let why = "the list was cut short, so it does not tell whether the object is there".to_owned();
-                return Err(unexpected(unexpected_answer(why), String::new()));
+                return Err(unexpected(ApiError::unexpected(why), String::new()));
             }
             list.object(id).cloned()
         };
@@ -606,11 +599,7 @@ impl<'s, 'r> Step<'s, 'r> {
 }
 
 pub(super) fn no_id(field: &str) -> ApiError {
-    unexpected_answer(format!("the answer to the create has no `{field}`"))
-}
-
-fn unexpected_answer(why: String) -> ApiError {
-    ApiError { class: Failure::Unexpected(why), status: 200, message: None, code: None }
+    ApiError::unexpected(format!("the answer to the create has no `{field}`"))
 }
 
 fn wrap(path: &FieldPath, value: Value) -> Value {

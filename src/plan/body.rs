@@ -4,13 +4,14 @@ use super::model::Outline;
 use crate::config::desired::Connection;
 use crate::path::{FieldPath, Step};
 use crate::platform::compare::same;
+use crate::platform::exchange::RequestSpec;
 use crate::platform::export::written_form;
 use crate::platform::mask;
 use crate::platform::model::{
     Compare, Covers, Delete, Field, Kind, Nulls, OtherSecrets, PatchForm, ReadBack, ReadsAs, Requires, SecretRule, Semantics,
     Transition, Update,
 };
-use crate::platform::object::{with_id, with_id_in};
+use crate::platform::object::{query_with_id, with_id, with_id_in};
 use crate::platform::parse::is_secret;
 use crate::value::{Map, Value};
 
@@ -72,6 +73,32 @@ pub struct Uncovered {
     pub loses: Vec<FieldPath>,
     /// Would it lose that because it replaces the whole object, and not only a part of it?
     pub replaces: bool,
+}
+
+/// The request that makes an object of this spec.
+#[must_use]
+pub fn create_request(kind: &Kind, spec: &Value) -> RequestSpec {
+    let verb = &kind.create;
+    RequestSpec {
+        method: verb.method,
+        path: verb.path.clone(),
+        query: query_with_id(&verb.query, ""),
+        body: Some(with_constants(create(kind, spec), &verb.body, "")),
+        idempotent: verb.idempotent,
+    }
+}
+
+/// The request that writes this body to an object.
+#[must_use]
+pub fn update_request(verb: &Update, body: Value, id: &str) -> RequestSpec {
+    RequestSpec {
+        method: verb.method,
+        path: with_id(&verb.path, id),
+        query: query_with_id(&verb.query, id),
+        body: Some(with_constants(body, &verb.body, id)),
+        // The same fields to the same values: sending it twice has the effect of once.
+        idempotent: true,
+    }
 }
 
 /// The verb that covers all of `writes` and needs the fewest secrets; of equals, the first of the definition.

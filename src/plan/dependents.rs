@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
+
 use super::body::create_outline;
 use super::model::{Action, Change, Reason};
 use super::planner::World;
@@ -37,14 +39,13 @@ pub fn collections(world: &World<'_>) -> BTreeSet<(String, String)> {
 
 /// A live object that refers to another one.
 struct User {
-    id: String,
     /// Its kind and its name at the API.
     label: String,
     owner: Option<Address>,
 }
 
-/// What refers to an object: `(target, kind, id)`.
-type Users<'w> = BTreeMap<(&'w str, &'w str, String), Vec<User>>;
+/// What refers to an object, `(target, kind, id)`, by its own id.
+type Users<'w> = BTreeMap<(&'w str, &'w str, String), IndexMap<String, User>>;
 
 /// What a plan is looked at beside.
 struct Around<'w> {
@@ -122,9 +123,7 @@ fn users<'w>(world: &World<'w>, targets: &BTreeSet<String>) -> Users<'w> {
                 for (used, id) in references(kind, &object.body) {
                     let users = all.entry((target, used, id)).or_default();
                     // Two kinds of one collection may both see it.
-                    if !users.iter().any(|user| user.id == object.id) {
-                        users.push(user(world, target, definition, name, &object));
-                    }
+                    users.entry(object.id.clone()).or_insert_with(|| user(world, target, definition, name, &object));
                 }
             }
         }
@@ -138,7 +137,6 @@ fn user(world: &World<'_>, target: &str, definition: &Definition, kind: &str, ob
     let name = collection.and_then(|c| object.body.at(&crate::path::FieldPath::parse(c.natural_key.last()?)));
     let name = name.and_then(|v| v.as_str()).map(|name| format!(" \"{}\"", neutral(&world.redactor.scrub(name))));
     User {
-        id: object.id.clone(),
         label: format!("{kind}{} (`{}`)", name.unwrap_or_default(), neutral(&world.redactor.scrub(&object.id))),
         owner: world.owners.get(&(target.to_owned(), object.id.clone())).cloned(),
     }
@@ -161,13 +159,8 @@ fn fate(world: &World<'_>, changes: &[Change], n: usize, effect: Dependents, aro
     let key = change.id.clone().map(|id| (target, change.kind.as_str(), id));
     let mut fate = Fate::default();
     let (mut protected, mut stays, mut along) = (Vec::new(), Vec::new(), Vec::new());
-    for user in key
-        .as_ref()
-        .and_then(|key| around.users.get(key))
-        .into_iter()
-        .flatten()
-        .filter(|user| Some(&user.id) != change.id.as_ref())
-    {
+    let users = key.as_ref().and_then(|key| around.users.get(key)).into_iter().flatten();
+    for (_, user) in users.filter(|(id, _)| Some(*id) != change.id.as_ref()) {
         let Some(owner) = &user.owner else {
             match effect {
                 Dependents::Cascade => along.push(user.label.clone()),

@@ -81,6 +81,14 @@ pub struct ApiError {
     pub code: Option<String>,
 }
 
+impl ApiError {
+    /// An answer that lacks what the definition promises.
+    #[must_use]
+    pub fn unexpected(what: String) -> Self {
+        Self { class: Failure::Unexpected(what), status: 200, message: None, code: None }
+    }
+}
+
 /// What went wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use super::exchange::{ApiError, Failure, RequestSpec, json_at, neutral};
+use super::exchange::{ApiError, RequestSpec, json_at, neutral};
 use super::model::{Collection, Create, Field, KeyForm, Kind, Method, Paging};
 use crate::path::FieldPath;
 use crate::value::Value;
@@ -401,7 +401,7 @@ pub fn with_id(path: &str, id: &str) -> String {
 }
 
 fn unexpected(what: &str) -> ApiError {
-    ApiError { class: Failure::Unexpected(neutral(what)), status: 200, message: None, code: None }
+    ApiError::unexpected(neutral(what))
 }
 
 #[cfg(test)]
@@ -553,7 +553,7 @@ mod tests {
             (json!({"things": [{"name": "x"}]}), "a listed object has no `id`"),
         ] {
             let error = Lister::new(&c, None, 0).take(&json).unwrap_err();
-            assert_eq!(error.class, Failure::Unexpected(what.into()));
+            assert_eq!(error.class, crate::platform::exchange::Failure::Unexpected(what.into()));
         }
         assert!(read_answer(&c, "t", &json!({})).is_err());
         assert!(read_answer(&c, "t", &json!("x")).is_err());

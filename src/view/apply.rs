@@ -47,7 +47,7 @@ pub fn line(event: &Event, style: &Style) -> Option<String> {
         Event::Listing { target } => format!("{}: reading the list", clean(target)),
         Event::Reading { target, count: n } => format!("{}: reading {}", clean(target), count(*n, "connection")),
         // What follows says enough.
-        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Refused => return None,
+        Event::Refreshed => return None,
         Event::EnvFile { file, variables } => format!("read {} from {}", count(*variables, "variable"), clean(file)),
         Event::Sent { target, request, status, elapsed, id } => {
             let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());

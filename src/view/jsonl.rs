@@ -169,8 +169,8 @@ pub fn of_event(event: &Event, sources: &Sources) -> Option<Line> {
             let hook = json!({ "resource": at(address), "action": action.word(), "elapsed_seconds": seconds(*elapsed) });
             Line::new("info", message, "apply_progress", json!({ "hook": hook }))
         }
-        // These have no line.
-        Event::Refreshed | Event::Announcing { .. } | Event::Sending { .. } | Event::Sent { .. } | Event::Refused => return None,
+        // They have their lines above, or none.
+        Event::Refreshed | Event::Sent { .. } => return None,
         Event::Ended { address, action, ending, elapsed } => ended(message, address, *action, ending, seconds(*elapsed), sources),
     })
 }

@@ -48,4 +48,4 @@ mod text;
 pub use text::count;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

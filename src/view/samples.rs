@@ -62,7 +62,7 @@ pub(super) fn outline(method: Method, path: &str, full: bool) -> Outline {
     Outline::new(method, path.to_owned(), full)
 }
 
-pub(super) fn change(at: &str, action: Action) -> Change {
+pub(crate) fn change(at: &str, action: Action) -> Change {
     Change {
         address: address(at),
         kind: "openai".to_owned(),

@@ -40,8 +40,8 @@ pub struct Subject<'s> {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// It was done; the object in the answer, if there is one.
-    Done(Option<Object>),
+    /// It was done.
+    Done,
     /// It was refused.
     Refused(ApiError),
 }
@@ -50,7 +50,7 @@ impl Reply {
     /// Was it done?
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self, Self::Done(_))
+        matches!(self, Self::Done)
     }
 }
 
@@ -77,7 +77,7 @@ impl Seen {
         let is_new = matches!(self.trial.way, Way::Change(_) | Way::Force(_));
         let refused = match &self.reply {
             Reply::Refused(error) => error.status == 405 || (error.class == Failure::Api(ErrorClass::NotFound) && !is_new),
-            Reply::Done(_) => false,
+            Reply::Done => false,
         };
         refused && self.after.is_some()
     }

@@ -92,14 +92,12 @@ fn duplicate(subject: &Subject<'_>, evidence: &Evidence) -> Option<Finding> {
                 "add a rule under `errors.rules` with `class: conflict` for this answer",
             ),
         },
-        Reply::Done(_) if *count > 1 && is_promised => finding.contradicts("it makes a second object of the name", broken),
-        Reply::Done(_) if *count > 1 => {
+        Reply::Done if *count > 1 && is_promised => finding.contradicts("it makes a second object of the name", broken),
+        Reply::Done if *count > 1 => {
             finding.noted("it makes a second object of the name: nothing but patchbay keeps names apart")
         }
-        Reply::Done(_) if is_promised => finding.agrees("it is the same object afterwards"),
-        Reply::Done(_) => {
-            finding.noted("it is the same object afterwards: `idempotent: true` would let a lost create be repeated")
-        }
+        Reply::Done if is_promised => finding.agrees("it is the same object afterwards"),
+        Reply::Done => finding.noted("it is the same object afterwards: `idempotent: true` would let a lost create be repeated"),
     })
 }
 
@@ -331,10 +329,10 @@ fn deleted(subject: &Subject<'_>, gone: &Gone) -> Vec<Finding> {
             all.push(done.contradicts(format!("it is refused: {}", refusal(error)), "check the request under `delete`"));
             return all;
         }
-        Reply::Done(_) if gone.is_listed => {
+        Reply::Done if gone.is_listed => {
             all.push(done.contradicts("it is accepted, and the object is listed as before", "check the request under `delete`"));
         }
-        Reply::Done(_) => all.push(done.agrees("the object is not listed any more")),
+        Reply::Done => all.push(done.agrees("the object is not listed any more")),
     }
     let is_not_found = |reply: &Reply| matches!(reply, Reply::Refused(e) if e.class == Failure::Api(ErrorClass::NotFound));
     if let Some(read) = &gone.read {
@@ -344,12 +342,12 @@ fn deleted(subject: &Subject<'_>, gone: &Gone) -> Vec<Finding> {
             Reply::Refused(error) => {
                 finding.contradicts(refusal(error), "add a rule under `errors.rules` with `class: not-found` for this answer")
             }
-            Reply::Done(_) => finding.contradicts("the object", "an object that is gone must not be shown: check `read`"),
+            Reply::Done => finding.contradicts("the object", "an object that is gone must not be shown: check `read`"),
         });
     }
     let again = finding("what a second delete answers", "errors.rules".to_owned());
     all.push(match &gone.again {
-        Reply::Done(_) => again.agrees("the same as the first"),
+        Reply::Done => again.agrees("the same as the first"),
         Reply::Refused(error) if is_not_found(&gone.again) => again.agrees(format!("that it is not found: {}", refusal(error))),
         Reply::Refused(error) => {
             again.contradicts(refusal(error), "add a rule under `errors.rules` with `class: not-found` for this answer")

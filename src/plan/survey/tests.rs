@@ -200,7 +200,7 @@ fn api(status: u16, class: ErrorClass) -> Reply {
 #[test]
 fn what_becomes_of_a_change_is_an_answer() {
     let path = FieldPath::parse;
-    let done = || Reply::Done(None);
+    let done = || Reply::Done;
     let refused = || api(400, ErrorClass::Invalid);
     // The update, the field, the way; the reply; the object after it, as a change of the one before; the finding.
     type Case<'c> = (usize, &'c str, Way, Reply, Option<(&'c str, serde_json::Value)>, &'c str);
@@ -388,8 +388,7 @@ fn stamps_prove_something_only_if_they_move_with_a_change_and_not_with_a_read() 
         let found = with_subject(|subject, live| {
             let stamped = |stamp: Option<&str>| Object { watermark: stamp.map(ToOwned::to_owned), ..live.clone() };
             let trial = Trial { verb: 0, field: FieldPath::parse("apiKey"), way: Way::Rotate(Value::Null) };
-            let seen =
-                Seen { trial, before: stamped(before), reply: Reply::Done(None), after: Some(stamped(after)), is_rested: true };
+            let seen = Seen { trial, before: stamped(before), reply: Reply::Done, after: Some(stamped(after)), is_rested: true };
             let reads = vec![stamped(before), stamped(read)];
             findings(subject, &Evidence { reads, seen: vec![seen], ..Evidence::default() })
         });

@@ -11,7 +11,7 @@ use crate::platform::bounds::fits;
 use crate::platform::compare::same;
 use crate::platform::exchange::RequestSpec;
 use crate::platform::model::{Compare, Field, FieldType, Kind, ReadsAs, Requires, Semantics, Transition, Update};
-use crate::platform::object::{Object, query_with_id, with_id};
+use crate::platform::object::Object;
 use crate::platform::parse::field_at;
 use crate::value::{Map, Value};
 
@@ -48,16 +48,8 @@ pub enum Way {
 /// The request that makes the object.
 #[must_use]
 pub fn create(subject: &Subject<'_>) -> RequestSpec {
-    let verb = &subject.kind.create;
-    let whole = body::create(subject.kind, &subject.disposable.connection.spec);
-    RequestSpec {
-        method: verb.method,
-        path: verb.path.clone(),
-        query: query_with_id(&verb.query, ""),
-        body: Some(body::with_constants(whole, &verb.body, "")),
-        // It is to be seen what one request does.
-        idempotent: false,
-    }
+    // It is to be seen what one request does.
+    RequestSpec { idempotent: false, ..body::create_request(subject.kind, &subject.disposable.connection.spec) }
 }
 
 /// Everything that is tried with the object as it is now. What sends known values comes first: if the definition is right,
@@ -286,13 +278,7 @@ pub fn restore(subject: &Subject<'_>, live: &Object) -> Option<RequestSpec> {
 }
 
 fn request(verb: &Update, body: Value, id: &str) -> RequestSpec {
-    RequestSpec {
-        method: verb.method,
-        path: with_id(&verb.path, id),
-        query: query_with_id(&verb.query, id),
-        body: Some(body::with_constants(body, &verb.body, id)),
-        idempotent: false,
-    }
+    RequestSpec { idempotent: false, ..body::update_request(verb, body, id) }
 }
 
 /// The body that an apply would send for a change of this field by this request, if it would.

@@ -65,7 +65,7 @@ impl Desk<'_> {
         };
         let sent = &seen.trial.field;
         let error = match &seen.reply {
-            Reply::Done(_) => None,
+            Reply::Done => None,
             Reply::Refused(error) => Some(error),
         };
         Some(match (self.verb.semantics, error, kept(self.subject, seen, witness)) {
@@ -120,11 +120,11 @@ impl Desk<'_> {
         for seen in seen {
             let field = seen.trial.field.to_string();
             match (&seen.trial, &seen.reply) {
-                (Trial { way: Way::Rotate(_), .. }, Reply::Done(_)) => rotated.push(field),
+                (Trial { way: Way::Rotate(_), .. }, Reply::Done) => rotated.push(field),
                 (Trial { way: Way::Change(_) | Way::Rotate(_), .. }, Reply::Refused(error)) => {
                     all.push(finding().cannot_tell(format!("it refuses another value of `{field}`: {}", refusal(error))));
                 }
-                (Trial { way: Way::Change(to), field: path, .. }, Reply::Done(_)) => match effect(self.subject, seen, path, to) {
+                (Trial { way: Way::Change(to), field: path, .. }, Reply::Done) => match effect(self.subject, seen, path, to) {
                     Effect::Done => changed.push(field),
                     Effect::None => all.push(finding().contradicts(
                         format!("it accepts another value of `{field}`, and does not store it"),
@@ -164,9 +164,9 @@ impl Desk<'_> {
         );
         Some(match (&seen.reply, kept(self.subject, seen, field)) {
             (Reply::Refused(error), _) => finding.noted(format!("it refuses `{field}: null`: {}", refusal(error))),
-            (Reply::Done(_), Some(true)) => finding.noted(format!("it ignores `{field}: null`")),
-            (Reply::Done(_), Some(false)) => finding.noted(format!("`{field}: null` clears the field, or sets its default")),
-            (Reply::Done(_), None) => finding.cannot_tell(format!("`{field}` cannot be read")),
+            (Reply::Done, Some(true)) => finding.noted(format!("it ignores `{field}: null`")),
+            (Reply::Done, Some(false)) => finding.noted(format!("`{field}: null` clears the field, or sets its default")),
+            (Reply::Done, None) => finding.cannot_tell(format!("`{field}` cannot be read")),
         })
     }
 
@@ -180,7 +180,7 @@ impl Desk<'_> {
                 finding.agrees(format!("it refuses a body without `{field}`: {}", refusal(error)))
             }
             Reply::Refused(error) => finding.cannot_tell(format!("a body without `{field}` fails: {}", refusal(error))),
-            Reply::Done(_) => finding.contradicts(
+            Reply::Done => finding.contradicts(
                 format!("it accepts a body without `{field}`"),
                 "leave `requires: all` out; what the request then does with that field must be known",
             ),
@@ -207,12 +207,12 @@ impl Desk<'_> {
             };
             let answer = match (&seen.reply, effect(self.subject, seen, path, to)) {
                 (Reply::Refused(error), _) if is_complaint(error) => format!("{what} is refused: {}", refusal(error)),
-                (Reply::Done(_), Effect::None) => format!("{what} is ignored"),
+                (Reply::Done, Effect::None) => format!("{what} is ignored"),
                 (Reply::Refused(error), _) => {
                     all.push(finding.cannot_tell(format!("{what}: {}", refusal(error))));
                     continue;
                 }
-                (Reply::Done(_), Effect::Done) => {
+                (Reply::Done, Effect::Done) => {
                     let help = match exception {
                         Some(_) => "leave this exception out".to_owned(),
                         None => format!("name `{path}` in its `covers`"),
@@ -220,7 +220,7 @@ impl Desk<'_> {
                     all.push(finding.contradicts(format!("{} changes {what}", self.line), help));
                     continue;
                 }
-                (Reply::Done(_), _) => {
+                (Reply::Done, _) => {
                     all.push(finding.cannot_tell(format!("{what} reads back as something else")));
                     continue;
                 }
